@@ -1,0 +1,22 @@
+"""Data out: from a batch of OTLP bytes to documents in MongoDB.
+
+What this module exports is the public interface, and all that `receiver` may import.
+"""
+
+from exporter.batch import Batch, BatchFactory
+from exporter.errors import ExporterError, MalformedPayload, Overloaded, Unavailable
+from exporter.interfaces import Exporter, ExportResult
+from exporter.signals import SIGNALS, Signal
+
+__all__ = [
+    "SIGNALS",
+    "Batch",
+    "BatchFactory",
+    "ExportResult",
+    "Exporter",
+    "ExporterError",
+    "MalformedPayload",
+    "Overloaded",
+    "Signal",
+    "Unavailable",
+]

@@ -1,0 +1,1 @@
+"""Our own protobuf services and the stubs generated from them."""

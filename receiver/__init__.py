@@ -1,0 +1,1 @@
+"""Network in: OTLP over gRPC and HTTP, admission, and the statuses we answer with."""
