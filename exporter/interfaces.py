@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -103,4 +103,50 @@ class Exporter(Protocol):
         Raises:
             Unavailable: not durable everywhere; the client should send it again.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch that waits in the retry buffer."""
+
+    position: int
+    """Where it stands: later batches have larger positions."""
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for one destination."""
+
+    batches: int = 0
+    records: int = 0
+    bytes: int = 0
+    """Bytes of the payloads as they are stored."""
+    oldest_unix_nano: int = 0
+    """When the oldest of them was received; 0 when there is none."""
+
+
+class BatchBuffer(Protocol):
+    """Batches on disk, each waiting for one or more destinations."""
+
+    async def append(self, batch: Batch, destination: str) -> None:
+        """Return once the batch is on disk for good. One that waits there already is not stored twice.
+
+        Raises:
+            Overloaded: there is no room.
+            Unavailable: the disk failed.
+        """
+        ...
+
+    async def oldest(self, destination: str, limit: int, after: int = 0) -> Sequence[StoredBatch]:
+        """The first `limit` batches behind position `after`, oldest first. Damaged ones are set aside, not returned."""
+        ...
+
+    async def remove(self, destination: str, positions: Sequence[int]) -> None:
+        """These need not wait for the destination any longer."""
+        ...
+
+    def status(self) -> Mapping[str, Backlog]:
+        """The backlog of each destination, from memory."""
         ...
