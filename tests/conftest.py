@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: a real MongoDB, a database of the test's own, and a guard against blocking the loop."""
+"""Fixtures that all tests share: a real MongoDB, a database of the test's own, a guard against blocking the loop."""
 
 from __future__ import annotations
 

@@ -42,9 +42,7 @@ class FolderNotWritable(EmbeddedMongodError):
     """The data folder cannot be created or written."""
 
     def __init__(self, folder: Path, reason: str) -> None:
-        super().__init__(
-            f"cannot write the folder {folder} ({reason}): set OTLP_MONGO_DATA_DIR to one that you may write"
-        )
+        super().__init__(f"cannot write the folder {folder} ({reason}): set OTLP_MONGO_DATA_DIR to one you may write")
 
 
 class FolderInUse(EmbeddedMongodError):
@@ -52,7 +50,7 @@ class FolderInUse(EmbeddedMongodError):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"the folder {folder} is in use by another sidecar: stop it, or set OTLP_MONGO_DATA_DIR to another folder"
+            f"the folder {folder} is in use by another sidecar: stop it, or set OTLP_MONGO_DATA_DIR to another"
         )
 
 
@@ -62,7 +60,8 @@ class MongodRefused(EmbeddedMongodError):
     def __init__(self, folder: Path, exit_code: int, quote: str, log: Path) -> None:
         self.exit_code = exit_code
         super().__init__(
-            f"the embedded mongod cannot start with the data in {folder} (exit code {exit_code}: {quote}; more in {log}): "
+            f"the embedded mongod cannot start with the data in {folder} "
+            f"(exit code {exit_code}: {quote}; more in {log}): "
             f"move that folder away to start with an empty one, or {ELSEWHERE}"
         )
 
@@ -72,5 +71,6 @@ class MongodTooSlow(EmbeddedMongodError):
 
     def __init__(self, seconds: float, log: Path) -> None:
         super().__init__(
-            f"the embedded mongod was not ready within {seconds:g} s (see {log}): raise OTLP_MONGO_START_TIMEOUT, or {ELSEWHERE}"
+            f"the embedded mongod was not ready within {seconds:g} s (see {log}): "
+            f"raise OTLP_MONGO_START_TIMEOUT, or {ELSEWHERE}"
         )

@@ -103,12 +103,14 @@ class EmbeddedMongod:
         for tries_left in reversed(range(_PORT_TRIES)):
             self._port = processes.free_port(preferred)
             try:
-                return await self._run()
+                await self._run()
             except MongodRefused as error:
                 # Somebody was faster to take the port that was free a moment ago.
                 if error.exit_code != _PORT_IN_USE_EXIT_CODE or not tries_left:
                     raise
                 preferred = None
+            else:
+                return
 
     async def _run(self) -> None:
         """Start the process and wait until it is primary."""

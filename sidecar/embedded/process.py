@@ -23,8 +23,8 @@ _EXEC_FAILED = 126
 _SIGNALLED_SHUTDOWN_MILLISECONDS = 100
 
 # Becomes mongod, after it asked the kernel to end it with its parent (prctl(2), PR_SET_PDEATHSIG; outside Linux
-# the orphan is stopped by the next start instead). A process of its own rather than `preexec_fn`, which is not safe beside
-# the threads of gRPC.
+# the orphan is stopped by the next start instead). A process of its own rather than `preexec_fn`, which is not safe
+# beside the threads of gRPC.
 _LAUNCHER = f"""
 import os, signal, sys
 parent, arguments = int(sys.argv[1]), sys.argv[2:]
@@ -47,7 +47,7 @@ _BOILERPLATE = {23091, 23092}
 
 
 async def launch(binary: Path, folder: MongodFolder, port: int, cache_gigabytes: float) -> Process:
-    """Start mongod on a port of the loopback interface, in a process group of its own: Ctrl-C must not end it before us."""
+    """Start mongod on a port of the loopback interface, in a session of its own: Ctrl-C must not end it before us."""
     command = [
         *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
         *_arguments(binary, folder, port, cache_gigabytes),

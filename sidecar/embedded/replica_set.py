@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -27,7 +26,7 @@ async def wait_until_primary(port: int, pid: int) -> None:
     """
     await _wait_until_listening(port)
     async with Client(host="127.0.0.1", port=port, directConnection=True) as client:
-        while not await _is_primary(client.admin, port, pid):
+        while not await _is_primary(client.admin, port, pid):  # noqa: ASYNC110 - another process is waited for
             await asyncio.sleep(_POLL)
 
 
@@ -67,7 +66,7 @@ async def _configure(admin: AsyncDatabase[dict[str, Any]], port: int) -> None:
         await _tolerant(admin, {"replSetReconfig": stored, "force": True})
 
 
-async def _tolerant(admin: AsyncDatabase[dict[str, Any]], command: Mapping[str, Any]) -> None:
+async def _tolerant(admin: AsyncDatabase[dict[str, Any]], command: dict[str, Any]) -> None:
     """Run a command that mongod refuses while it is still reading its own configuration; the next round asks again."""
     try:
         await admin.command(command)

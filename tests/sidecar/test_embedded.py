@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,12 @@ async def test_start_writes_state_that_others_can_read(mongod: EmbeddedMongod, t
 
 async def test_crash_while_running_restarts_on_same_port_with_data(mongod: EmbeddedMongod) -> None:
     async with _client(mongod) as client:
-        await client.shop.orders.with_options().insert_one({"_id": 1})
+        await client.shop.orders.insert_one({"_id": 1})
         uri, pid = mongod.uri, mongod.pid
         assert pid
 
         os.kill(pid, signal.SIGKILL)
-        async with asyncio.timeout(20):
-            while not mongod.restarts:
-                await asyncio.sleep(0.02)
+        await _until(lambda: mongod.restarts > 0)
 
         assert mongod.uri == uri
         assert mongod.pid not in (None, pid)
@@ -103,7 +102,7 @@ async def test_start_beside_orphan_of_a_killed_sidecar_takes_its_data_over(tmp_p
         "asyncio.run(main())\n"
     )
     killed = await asyncio.create_subprocess_exec(
-        _python(), "-c", script, str(folder), str(binary), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", script, str(folder), str(binary), stdout=asyncio.subprocess.PIPE
     )
     output, _ = await killed.communicate()
     orphan = int(output)
@@ -131,14 +130,12 @@ async def test_sidecar_killed_takes_mongod_along(tmp_path: Path, binary: Path) -
         "asyncio.run(main())\n"
     )
     killed = await asyncio.create_subprocess_exec(
-        _python(), "-c", script, str(tmp_path / "mongod"), str(binary), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", script, str(tmp_path / "mongod"), str(binary), stdout=asyncio.subprocess.PIPE
     )
 
     output, _ = await killed.communicate()
 
-    async with asyncio.timeout(20):
-        while _runs(int(output)):
-            await asyncio.sleep(0.02)
+    await _until(lambda: not _runs(int(output)))
 
 
 async def test_stop_ends_process_and_gives_folder_back(tmp_path: Path, binary: Path) -> None:
@@ -238,10 +235,10 @@ def test_find_mongod_without_wheel_says_what_to_do(monkeypatch: pytest.MonkeyPat
         find_mongod()
 
 
-def _python() -> str:
-    import sys
-
-    return sys.executable
+async def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what another process does sets no event
+            await asyncio.sleep(0.02)
 
 
 def _runs(pid: int) -> bool:
