@@ -1,0 +1,182 @@
+"""Every setting. A field's alias is its name in the environment; `takes` is what error messages say it takes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ByteSize, Field, ValidationInfo, field_validator
+from pydantic.config import JsonDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from sidecar.settings.secret_files import SecretFiles
+from sidecar.settings.types import DatabaseName, Duration, Endpoint, MongoUri, TextList
+
+_KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
+_ADDRESS = "host:port (port 0 picks a free one), unix:/path, or off"
+_URI = "a connection string, as in mongodb://user:password@host:27017"
+_DATABASE = 'a database name of at most 63 bytes without / \\ . " $ * < > : | ? and blanks'
+_BOOL = "true or false"
+_RETENTION = "a duration of 1m to 10 years (3650d), as in 7d or 36h; empty keeps them for ever"
+
+Retention = Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=3650))]
+
+
+def _setting(default: Any, name: str, description: str, takes: str, **bounds: Any) -> Any:
+    extra: JsonDict = {"takes": takes}
+    return Field(default, validation_alias=name, description=description, json_schema_extra=extra, **bounds)
+
+
+class Settings(BaseSettings):
+    """What a user sets. Immutable; durations are `timedelta`, sizes are in bytes."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", case_sensitive=True, env_file=".env", hide_input_in_errors=True
+    )
+
+    # Where records go
+    mongodb_uri: MongoUri | None = _setting(None, "MONGODB_URI", "The local MongoDB, which is required.", _URI)
+    mongodb_database: DatabaseName = _setting("otel", "MONGODB_DATABASE", "Its database.", _DATABASE)
+    cloud_uri: MongoUri | None = _setting(None, "MONGODB_CLOUD_URI", "A second MongoDB, if any.", _URI)
+    cloud_database: DatabaseName | None = _setting(
+        None, "MONGODB_CLOUD_DATABASE", "The second one's database; the local one's name when not set.", _DATABASE
+    )
+
+    # Where we listen
+    grpc_endpoint: Endpoint = _setting("127.0.0.1:4317", "OTLP_MONGO_GRPC_ENDPOINT", "OTLP over gRPC.", _ADDRESS)
+    http_endpoint: Endpoint = _setting("127.0.0.1:4318", "OTLP_MONGO_HTTP_ENDPOINT", "OTLP over HTTP.", _ADDRESS)
+    admin_endpoint: Endpoint = _setting(
+        "127.0.0.1:13133", "OTLP_MONGO_ADMIN_ENDPOINT", "Health, readiness, metrics and a status page.", _ADDRESS
+    )
+    cors_origins: TextList = _setting(
+        (),
+        "OTLP_MONGO_CORS_ORIGINS",
+        "Origins whose browser SDKs may send over HTTP.",
+        "origins with commas between them, or *",
+    )
+
+    # Bounds
+    max_request_bytes: ByteSize = _setting(
+        ByteSize(20 * _MIB),
+        "OTLP_MONGO_MAX_REQUEST_BYTES",
+        "The largest request, compressed or not.",
+        "a size from 1KiB to 1GiB, as in 20MiB",
+        ge=_KIB,
+        le=_GIB,
+    )
+    memory_budget: ByteSize = _setting(
+        ByteSize(128 * _MIB),
+        "OTLP_MONGO_MEMORY_BUDGET",
+        "Bytes of requests in flight; past it, senders are told to retry later.",
+        "a size from 1MiB to 64GiB, as in 128MiB, not below OTLP_MONGO_MAX_REQUEST_BYTES",
+        ge=_MIB,
+        le=64 * _GIB,
+    )
+
+    # Documents
+    deduplicate: bool = _setting(
+        True, "OTLP_MONGO_DEDUPLICATE", "Give the same request the same _ids, so that a retry stores no copy.", _BOOL
+    )
+    metrics_timeseries: bool = _setting(
+        False,
+        "OTLP_MONGO_METRICS_TIMESERIES",
+        "Store metrics in a time-series collection, without deduplication.",
+        _BOOL,
+    )
+    create_indexes: bool = _setting(True, "OTLP_MONGO_CREATE_INDEXES", "Make collections and indexes at start.", _BOOL)
+    retention_spans: Retention | None = _setting(None, "OTLP_MONGO_RETENTION_SPANS", "Delete spans after.", _RETENTION)
+    retention_logs: Retention | None = _setting(
+        None, "OTLP_MONGO_RETENTION_LOGS", "Delete log records after.", _RETENTION
+    )
+    retention_metrics: Retention | None = _setting(
+        None, "OTLP_MONGO_RETENTION_METRICS", "Delete metric data points after.", _RETENTION
+    )
+    transcoder: Literal["auto", "native", "reference"] = _setting(
+        "auto", "OTLP_MONGO_TRANSCODER", "What turns OTLP into documents.", "auto, native or reference"
+    )
+
+    # Inserts
+    insert_timeout: Duration = _setting(
+        timedelta(seconds=4),
+        "OTLP_MONGO_INSERT_TIMEOUT",
+        "How long an insert may take before its sender is told to retry.",
+        "a duration from 100ms to 5m, as in 4s",
+        ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=5),
+    )
+    insert_documents: int = _setting(
+        2000,
+        "OTLP_MONGO_INSERT_DOCUMENTS",
+        "Documents of one insert into which waiting requests are put together.",
+        "a whole number from 1 to 100000",
+        ge=1,
+        le=100_000,
+    )
+    insert_bytes: ByteSize = _setting(
+        ByteSize(8 * _MIB),
+        "OTLP_MONGO_INSERT_BYTES",
+        "Bytes of such an insert.",
+        "a size from 64KiB to 40MiB, as in 8MiB",
+        ge=64 * _KIB,
+        le=40 * _MIB,
+    )
+    insert_concurrency: int = _setting(
+        4,
+        "OTLP_MONGO_INSERT_CONCURRENCY",
+        "Inserts at the same time, for each MongoDB and collection.",
+        "a whole number from 1 to 64",
+        ge=1,
+        le=64,
+    )
+
+    # Running
+    data_dir: Path = _setting(
+        Path("data"), "OTLP_MONGO_DATA_DIR", "The folder for all that is kept on disk.", "the path of a folder"
+    )
+    start_timeout: Duration = _setting(
+        timedelta(seconds=10),
+        "OTLP_MONGO_START_TIMEOUT",
+        "How long a start waits for MongoDB.",
+        "a duration from 100ms to 10m, as in 10s",
+        ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=10),
+    )
+    shutdown_grace: Duration = _setting(
+        timedelta(seconds=25),
+        "OTLP_MONGO_SHUTDOWN_GRACE",
+        "How long a stop may take; ECS kills 30 s after SIGTERM.",
+        "a duration from 0s to 10m, as in 25s",
+        ge=timedelta(0),
+        le=timedelta(minutes=10),
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "OTLP_MONGO_LOG_LEVEL", "The least severe lines to log.", "debug, info, warning or error"
+    )
+    log_format: Literal["auto", "json", "console"] = _setting(
+        "auto", "OTLP_MONGO_LOG_FORMAT", "auto: console on a terminal, else json.", "auto, json or console"
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_means_default(cls, value: object, info: ValidationInfo) -> object:
+        """Compose files and task definitions pass variables on that nobody set. An empty endpoint is one turned off."""
+        if value == "" and info.field_name and not info.field_name.endswith("_endpoint"):
+            return cls.model_fields[info.field_name].get_default()
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before `.env`; in each, a secret by value or by file."""
+        layers = [source for source in (env_settings, dotenv_settings) if isinstance(source, EnvSettingsSource)]
+        return (
+            init_settings,
+            *(part for layer in layers for part in (layer, SecretFiles(settings_cls, layer.env_vars))),
+        )

@@ -1,0 +1,44 @@
+"""What holds between settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from sidecar.settings.model import Settings
+from sidecar.settings.types import format_bytes
+
+
+def violations(settings: Settings) -> Iterator[str]:
+    """A line for each rule that the settings break. Pure."""
+    yield from _endpoints(settings)
+    if settings.memory_budget < settings.max_request_bytes:
+        yield (
+            f"OTLP_MONGO_MEMORY_BUDGET: got {format_bytes(settings.memory_budget)}, takes at least "
+            f"OTLP_MONGO_MAX_REQUEST_BYTES ({format_bytes(settings.max_request_bytes)}), or large requests never fit"
+        )
+    yield from _cloud(settings)
+
+
+def _endpoints(settings: Settings) -> Iterator[str]:
+    named = {
+        "OTLP_MONGO_GRPC_ENDPOINT": settings.grpc_endpoint,
+        "OTLP_MONGO_HTTP_ENDPOINT": settings.http_endpoint,
+        "OTLP_MONGO_ADMIN_ENDPOINT": settings.admin_endpoint,
+    }
+    if settings.grpc_endpoint is None and settings.http_endpoint is None:
+        yield "OTLP_MONGO_GRPC_ENDPOINT: got off, as did OTLP_MONGO_HTTP_ENDPOINT; takes an address for one of the two"
+    for (one, endpoint), (other, same) in combinations(named.items(), 2):
+        if endpoint is not None and endpoint == same and not endpoint.endswith(":0"):
+            yield f"{other}: got {endpoint!r}, which is {one} too, takes an address of its own"
+
+
+def _cloud(settings: Settings) -> Iterator[str]:
+    if settings.cloud_uri is None:
+        if settings.cloud_database is not None:
+            yield (
+                f"MONGODB_CLOUD_DATABASE: got {settings.cloud_database!r} without MONGODB_CLOUD_URI, takes a name "
+                "only beside one"
+            )
+    elif settings.cloud_uri == settings.mongodb_uri and (settings.cloud_database in (None, settings.mongodb_database)):
+        yield "MONGODB_CLOUD_URI: got the same MongoDB and database as MONGODB_URI, takes another one"
