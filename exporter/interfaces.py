@@ -76,12 +76,20 @@ class Destination(Protocol):
 
     name: str
 
-    async def insert(self, signal: Signal, documents: Documents) -> InsertResult:
+    async def insert(self, collection: str, documents: Documents) -> InsertResult:
         """Store documents durably. A copy of one that is stored already counts as a duplicate.
 
         Raises:
             DestinationUnavailable: some may be stored and some not; inserting them again is safe.
         """
+        ...
+
+    async def ping(self) -> None:
+        """Return if the destination takes writes now. Raises DestinationUnavailable."""
+        ...
+
+    async def returned(self) -> None:
+        """Return when the driver sees that a destination which was gone has come back: a good moment for a probe."""
         ...
 
 
