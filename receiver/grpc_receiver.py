@@ -1,0 +1,137 @@
+"""OTLP over gRPC: unary calls on raw bytes, with the standard health and reflection services beside them.
+
+Sources: OTLP specification 1.10 ("OTLP/gRPC"); gRPC core's channel arguments (`channel_arg_names.h`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from exporter import SIGNALS, Signal
+from receiver.calls import REQUEST_ID, Call
+from receiver.endpoint import Endpoint, ReceiverStartError
+from receiver.errors import Fault
+from receiver.handler import ExportHandler
+
+TRANSPORT = "grpc"
+MAX_CONCURRENT_STREAMS = 1000
+_Context = grpc.aio.ServicerContext[bytes, bytes]
+_Method = Callable[[bytes, _Context], Awaitable[bytes]]
+
+
+class GrpcReceiver:
+    """Listens for OTLP/gRPC. Starts and stops once."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        handler: ExportHandler,
+        *,
+        max_request_bytes: int,
+        max_concurrent_streams: int = MAX_CONCURRENT_STREAMS,
+    ) -> None:
+        """`max_request_bytes`: of a request, packed or unpacked. `max_concurrent_streams`: of one connection."""
+        self._wanted = endpoint
+        self._handler = handler
+        self._options = _options(max_request_bytes, max_concurrent_streams)
+        self._server: grpc.aio.Server | None = None
+        self._bound: Endpoint | None = None
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # the stubs lack it
+
+    @property
+    def endpoint(self) -> str:
+        """The address that clients connect to. Before the start: the one asked for."""
+        return str(self._bound or self._wanted)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            EndpointInUse: somebody else does, there.
+            ReceiverStartError: it cannot be listened there.
+        """
+        endpoint = Endpoint.parse(self._wanted)
+        await asyncio.to_thread(endpoint.claim)
+        server = grpc.aio.server(options=self._options)
+        self._add_services(server)
+        try:
+            port = server.add_insecure_port(str(endpoint))
+        except RuntimeError as error:  # gRPC core does not say more; `claim` has found all that usually happens
+            raise ReceiverStartError(f"cannot listen on {endpoint}: {error}; choose another endpoint") from error
+        await server.start()
+        self._server = server
+        self._bound = endpoint if endpoint.path else endpoint.with_port(port)
+        await self.set_serving(True)
+
+    async def set_serving(self, serving: bool) -> None:
+        """Tell clients of the health service whether to send. A stop is not undone by it."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in ("", *(signal.service for signal in SIGNALS.values())):
+            await self._health.set(service, status)
+
+    async def stop(self, grace: float) -> None:
+        """Take no more calls, answer those in flight for at most `grace` seconds, then cancel them."""
+        server, self._server = self._server, None
+        if server is None or self._bound is None:
+            return
+        await self._health.enter_graceful_shutdown()
+        await server.stop(grace)
+        await asyncio.to_thread(self._bound.remove_file)
+
+    def _add_services(self, server: grpc.aio.Server) -> None:
+        for signal in SIGNALS.values():
+            # No (de)serializers: the handler gets the bytes as they came.
+            method = grpc.unary_unary_rpc_method_handler(self._method(signal))
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(signal.service, {"Export": method}),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = [signal.service for signal in SIGNALS.values()]
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+
+    def _method(self, signal: Signal) -> _Method:
+        handler = self._handler
+
+        async def export(payload: bytes, context: _Context) -> bytes:
+            call = Call(signal, TRANSPORT, context.peer(), handler.calls.request_id(_offered_id(context)))
+            answer = await handler.answer(call, handler.export(signal, payload))
+            if isinstance(answer, Message):
+                return answer.SerializeToString()
+            return await context.abort(answer.code, answer.message, _trailing_metadata(answer))
+
+        return export
+
+
+def _offered_id(context: _Context) -> str | bytes | None:
+    return next((value for key, value in context.invocation_metadata() or () if key == REQUEST_ID), None)
+
+
+def _trailing_metadata(fault: Fault) -> tuple[tuple[str, bytes], ...]:
+    """The details of a fault, in the place that gRPC's own libraries have for them.
+
+    The OpenTelemetry SDK for Python looks for the RetryInfo under its own name instead.
+    """
+    details = (("grpc-status-details-bin", fault.status().SerializeToString()),)
+    if retry_info := fault.retry_info():
+        return (*details, ("google.rpc.retryinfo-bin", retry_info.SerializeToString()))
+    return details
+
+
+def _options(max_request_bytes: int, max_concurrent_streams: int) -> list[tuple[str, Any]]:
+    return [
+        # Two sidecars on one port would each get a part of the connections: the second shall fail to start.
+        ("grpc.so_reuseport", 0),
+        # Holds for the packed and for the unpacked message; core stops unpacking at the limit.
+        ("grpc.max_receive_message_length", max_request_bytes),
+        ("grpc.max_concurrent_streams", max_concurrent_streams),
+        # Clients may ping as often as they like, idle or not: by default core hangs up on those that keep
+        # a connection warm (ENHANCE_YOUR_CALM).
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_ping_strikes", 0),
+    ]

@@ -1,0 +1,56 @@
+"""The two encodings of OTLP/HTTP bodies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from exporter import Signal
+from receiver.handler import INLINE_BYTES
+from receiver.otlp_json import to_protobuf
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How payloads are read and answers are written."""
+
+    content_type: str
+    encode: Callable[[Message], bytes]
+    to_protobuf: Callable[[Signal, bytes], bytes] | None = None
+    """None: payloads are protobuf already."""
+
+    async def payload(self, signal: Signal, body: bytes) -> bytes:
+        """The payload that a body stands for. Raises MalformedPayload."""
+        if self.to_protobuf is None:
+            return body
+        if len(body) <= INLINE_BYTES:
+            return self.to_protobuf(signal, body)
+        return await asyncio.to_thread(self.to_protobuf, signal, body)
+
+
+def _json(message: Message) -> bytes:
+    return orjson.dumps(json_format.MessageToDict(message))
+
+
+def _protobuf(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+PROTOBUF = Encoding("application/x-protobuf", _protobuf)
+JSON = Encoding("application/json", _json, to_protobuf)
+_ENCODINGS = {encoding.content_type: encoding for encoding in (PROTOBUF, JSON)}
+
+
+def encoding_of(content_type: str) -> Encoding | None:
+    """The encoding of a content type, which may have parameters (`; charset=utf-8`)."""
+    return _ENCODINGS.get(content_type.partition(";")[0].strip().lower())
+
+
+def content_types() -> str:
+    """All that there are, for messages and headers."""
+    return ", ".join(_ENCODINGS)

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from exporter import SIGNALS, ExportResult, Overloaded, Unavailable
+from receiver.endpoint import EndpointInUse
+from receiver.grpc_receiver import GrpcReceiver
+from tests.receiver.conftest import LIMIT, Rig, make_rig
+from tests.receiver.fakes import TRACES, eventually, payload, spans, spans_of_size
+
+GZIP, DEFLATE, PLAIN = grpc.Compression.Gzip, grpc.Compression.Deflate, grpc.Compression.NoCompression
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def send(channel: grpc.aio.Channel, body: bytes, method: str = TRACES.grpc_method, **options) -> bytes:
+    return await channel.unary_unary(method)(body, **options)
+
+
+async def refusal(channel: grpc.aio.Channel, body: bytes, **options) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await send(channel, body, **options)
+    return caught.value
+
+
+def status_of(error: grpc.aio.AioRpcError) -> Status:
+    return Status.FromString(dict(error.trailing_metadata() or ())["grpc-status-details-bin"])
+
+
+def retry_seconds(error: grpc.aio.AioRpcError) -> float:
+    (detail,) = status_of(error).details
+    info = RetryInfo()
+    assert detail.Unpack(info)
+    return info.retry_delay.ToTimedelta().total_seconds()
+
+
+@pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
+async def test_export_each_signal_reaches_exporter(rig: Rig, channel, signal):
+    body = payload(signal)
+
+    response = await send(channel, body, signal.grpc_method)
+
+    assert response == b""
+    assert [(batch.signal, batch.payload, batch.records) for batch in rig.exporter.batches] == [(signal, body, 1)]
+
+
+@pytest.mark.parametrize("compression", [PLAIN, GZIP, DEFLATE], ids=str)
+async def test_export_compressed_reaches_exporter_unpacked(rig: Rig, channel, compression):
+    body = spans(["GET /"] * 1000)
+
+    await send(channel, body, compression=compression)
+
+    assert rig.exporter.payloads == [body]
+
+
+@pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
+async def test_export_empty_request_succeeds_without_exporter(rig: Rig, channel, signal):
+    rig.exporter.closed = True
+
+    response = await send(channel, b"", signal.grpc_method)
+
+    assert response == b""
+
+
+async def test_export_same_bytes_again_makes_same_ids(rig: Rig, channel):
+    for _ in range(2):
+        await send(channel, spans())
+
+    first, second = rig.exporter.batches
+    assert first.base_id == second.base_id
+
+
+async def test_export_partly_rejected_answers_partial_success(rig: Rig, channel):
+    rig.exporter.run(ExportResult(rejected=1, message="one span is larger than MongoDB takes"))
+
+    response = ExportTraceServiceResponse.FromString(await send(channel, spans(["a", "b", "c"])))
+
+    assert response.partial_success.rejected_spans == 1
+    assert response.partial_success.error_message == "one span is larger than MongoDB takes"
+    assert rig.count("accepted_records_total", signal="traces") == 2
+    assert rig.count("refused_records_total", signal="traces") == 1
+    assert rig.count("requests_total", signal="traces", transport="grpc", outcome="partial") == 1
+
+
+async def test_export_warning_answers_message_without_count(rig: Rig, channel):
+    rig.exporter.run(ExportResult(message="stored, but late"))
+
+    response = ExportTraceServiceResponse.FromString(await send(channel, spans()))
+
+    assert (response.partial_success.rejected_spans, response.partial_success.error_message) == (0, "stored, but late")
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"\x0a\xff\x01", b"not protobuf", b"\x0a" + b"\xff" * 20_000])
+async def test_export_malformed_answers_invalid_argument_and_stores_nothing(rig: Rig, channel, body):
+    error = await refusal(channel, body)
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "ExportTraceServiceRequest" in error.details()
+    assert status_of(error).code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert not status_of(error).details
+    assert not rig.exporter.batches
+
+
+async def test_export_unavailable_answers_retry_info(rig: Rig, channel):
+    rig.exporter.run(Unavailable("MongoDB is away", retry_after=4.0))
+
+    error = await refusal(channel, spans())
+
+    assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "MongoDB is away")
+    assert 4.0 <= retry_seconds(error) <= 5.0
+    assert rig.count("refused_records_total", signal="traces") == 1
+
+
+async def test_export_overloaded_answers_resource_exhausted_with_retry_info(rig: Rig, channel):
+    rig.exporter.run(Overloaded("buffer full", retry_after=8.0))
+
+    error = await refusal(channel, spans())
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert 8.0 <= retry_seconds(error) <= 10.0
+
+
+@pytest.mark.parametrize("bug", [KeyError("secret"), asyncio.CancelledError(), AssertionError(), StopAsyncIteration()])
+async def test_export_unforeseen_error_answers_unavailable_not_unknown(rig: Rig, channel, bug):
+    rig.exporter.run(bug)
+
+    error = await refusal(channel, spans(), timeout=10)
+
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert "secret" not in error.details()
+    assert retry_seconds(error) >= 1.0
+
+
+@pytest.mark.parametrize(("offered", "kept"), [("order-7", True), ("a b\\n", False), ("x" * 200, False)])
+async def test_export_refused_logs_request_and_reason(rig: Rig, channel, logs, offered, kept):
+    rig.exporter.run(Unavailable("MongoDB is away"))
+
+    await refusal(channel, spans(), metadata=[("x-request-id", offered)])
+
+    (line,) = [line for line in logs if line["log_level"] == "warning"]
+    assert line["reason"] == "MongoDB is away"
+    assert (line["transport"], line["signal"], line["outcome"]) == ("grpc", "traces", "unavailable")
+    assert line["peer"].startswith("ipv4:127.0.0.1:")
+    assert line["request_id"]
+    assert (line["request_id"] == offered) is kept
+
+
+async def test_export_log_cannot_be_written_still_answers(rig: Rig, channel, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(rig.handler.refusals, "write", full)
+    rig.exporter.run(Unavailable("MongoDB is away"))
+
+    error = await refusal(channel, spans())
+
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_export_long_reason_still_fits_into_headers(rig: Rig, channel):
+    rig.exporter.run(Unavailable("ü" * 100_000))
+
+    error = await refusal(channel, spans())
+
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert error.details() == "ü" * 1000
+
+
+@pytest.mark.parametrize("compression", [PLAIN, GZIP, DEFLATE], ids=str)
+async def test_export_exactly_at_limit_succeeds(rig: Rig, channel, compression):
+    body = spans_of_size(LIMIT)
+
+    await send(channel, body, compression=compression)
+
+    assert [len(taken) for taken in rig.exporter.payloads] == [LIMIT]
+
+
+@pytest.mark.parametrize("compression", [PLAIN, GZIP, DEFLATE], ids=str)
+async def test_export_one_byte_over_limit_answers_resource_exhausted_for_good(rig: Rig, channel, compression):
+    body = spans_of_size(LIMIT + 1)
+
+    error = await refusal(channel, body, compression=compression)
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert not error.trailing_metadata()
+    assert not rig.exporter.batches
+
+
+async def test_export_gzip_bomb_answers_resource_exhausted_and_others_go_on(rig: Rig, channel):
+    bomb = bytes(10 * LIMIT)
+
+    error, response = await asyncio.gather(refusal(channel, bomb, compression=GZIP), send(channel, spans()))
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert response == b""
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export",
+        "/opentelemetry.proto.collector.trace.v1.TraceService/Import",
+    ],
+)
+async def test_export_unknown_method_answers_unimplemented(channel, method):
+    error = await refusal(channel, b"", method=method)
+
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_export_many_at_once_on_one_connection_all_answered(rig: Rig, channel):
+    bodies = [spans([f"span {number}"]) for number in range(300)]
+
+    responses = await asyncio.gather(*(send(channel, body) for body in bodies))
+
+    assert responses == [b""] * 300
+    assert sorted(rig.exporter.payloads) == sorted(bodies)
+    assert rig.budget.in_use == 0
+
+
+async def test_export_client_deadline_cancels_exporter_and_frees_memory(rig: Rig, channel):
+    rig.exporter.hold()
+
+    error = await refusal(channel, spans(), timeout=0.2)
+    await eventually(lambda: rig.exporter.cancelled == 1 and rig.budget.in_use == 0)
+
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await eventually(lambda: rig.count("requests_total", signal="traces", transport="grpc", outcome="cancelled") == 1)
+
+
+async def test_export_past_memory_budget_answers_overloaded():
+    rig = make_rig(budget_bytes=100_000)
+    receiver = GrpcReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
+    await receiver.start()
+    rig.exporter.hold()
+
+    async with grpc.aio.insecure_channel(receiver.endpoint) as channel:
+        first = asyncio.ensure_future(send(channel, spans_of_size(200_000)))
+        await rig.exporter.entered.wait()
+        error = await refusal(channel, spans())
+        rig.exporter.open.set()
+        await first
+        await send(channel, spans())
+    await receiver.stop(1.0)
+
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert retry_seconds(error) > 0
+    assert len(rig.exporter.batches) == 2
+
+
+async def test_health_follows_readiness_and_stop(rig: Rig, grpc_receiver, channel):
+    stub = health_pb2_grpc.HealthStub(channel)
+    seen = []
+
+    watch = stub.Watch(health_pb2.HealthCheckRequest(service=TRACES.service))
+    seen.append((await watch.read()).status)
+    await grpc_receiver.set_serving(False)
+    seen.append((await watch.read()).status)
+    await grpc_receiver.set_serving(True)
+    seen.append((await watch.read()).status)
+    whole = await stub.Check(health_pb2.HealthCheckRequest())
+    stopping = asyncio.ensure_future(grpc_receiver.stop(1.0))
+    seen.append((await watch.read()).status)
+    watch.cancel()
+    await stopping
+
+    assert seen == [SERVING, NOT_SERVING, SERVING, NOT_SERVING]
+    assert whole.status == SERVING
+
+
+async def test_reflection_lists_and_describes_services(channel):
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    requests = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol=TRACES.service),
+    ]
+
+    listed, described = [response async for response in stub.ServerReflectionInfo(iter(requests))]
+
+    names = {service.name for service in listed.list_services_response.service}
+    assert names >= {signal.service for signal in SIGNALS.values()} | {"grpc.health.v1.Health"}
+    assert described.file_descriptor_response.file_descriptor_proto
+
+
+async def test_stop_answers_calls_in_flight_and_takes_no_more(rig: Rig, grpc_receiver, channel):
+    rig.exporter.hold()
+    in_flight = asyncio.ensure_future(send(channel, spans()))
+    await rig.exporter.entered.wait()
+
+    stopping = asyncio.ensure_future(grpc_receiver.stop(10.0))
+    async with grpc.aio.insecure_channel(grpc_receiver.endpoint) as late:
+        await eventually(lambda: refused_to_connect(grpc_receiver.endpoint))
+        error = await refusal(late, spans())
+    rig.exporter.open.set()
+
+    assert await in_flight == b""
+    await stopping
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def refused_to_connect(endpoint: str) -> bool:
+    host, port = endpoint.rsplit(":", 1)
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) != 0
+
+
+async def test_stop_after_grace_cancels_what_hangs(rig: Rig, grpc_receiver, channel):
+    rig.exporter.hold()
+    in_flight = asyncio.ensure_future(refusal(channel, spans()))
+    await rig.exporter.entered.wait()
+
+    await grpc_receiver.stop(0.1)
+
+    assert (await in_flight).code() in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
+
+
+async def test_start_port_in_use_names_endpoint(rig: Rig, grpc_receiver):
+    second = GrpcReceiver(grpc_receiver.endpoint, rig.handler, max_request_bytes=LIMIT)
+
+    with pytest.raises(EndpointInUse, match=grpc_receiver.endpoint):
+        await second.start()
+
+
+async def test_start_unix_socket_serves_and_is_removed(rig: Rig, tmp_path):
+    path = tmp_path / "otlp.sock"
+    receiver = GrpcReceiver(f"unix:{path}", rig.handler, max_request_bytes=LIMIT)
+
+    await receiver.start()
+    async with grpc.aio.insecure_channel(receiver.endpoint) as channel:
+        await send(channel, spans())
+    await receiver.stop(1.0)
+
+    assert len(rig.exporter.batches) == 1
+    assert not path.exists()
