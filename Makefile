@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format lock clean
+.PHONY: help setup run test unit lint format collector node bench bench-quick lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,9 +37,52 @@ format: $(READY) ## Let ruff rewrite
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Go's caches are kept here too. `modcacherw`: so that `make clean` may delete them.
+GO_HOME := $(CURDIR)/.cache/go
+GO_ENV := GOFLAGS='-modcacherw -buildvcs=false' GOMODCACHE=$(GO_HOME)/mod GOCACHE=$(GO_HOME)/build GOBIN=$(GO_HOME)/bin
+COLLECTOR := .cache/collector/otelcol
+NODE := tests/end_to_end/node
+NODE_READY := $(NODE)/node_modules/.package-lock.json
+
+collector: $(COLLECTOR) ## An OpenTelemetry Collector for tests and benchmarks, two minutes (needs Go)
+	@echo $(CURDIR)/$(COLLECTOR)
+
+$(COLLECTOR): collector-config/builder.yaml
+	@command -v go >/dev/null || { echo "the Collector is built with Go, which is not there: https://go.dev/dl" >&2; exit 1; }
+	@version=$$(sed -n 's/^  version: //p' $<); echo "building OpenTelemetry Collector $$version with $$(go env GOVERSION)"; \
+	  log=.cache/collector.log; mkdir -p .cache; \
+	  { $(GO_ENV) go install go.opentelemetry.io/collector/cmd/builder@v$$version && \
+	    $(GO_ENV) $(GO_HOME)/bin/builder --config $<; } >$$log 2>&1 || { cat $$log >&2; exit 1; }
+	@touch $@
+
+node: $(NODE_READY) ## The Node SDK, which tests send with (needs npm)
+	@echo $(CURDIR)/$(NODE)
+
+$(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
+	@command -v npm >/dev/null || { echo "the Node SDK is installed with npm, which is not there: https://nodejs.org" >&2; exit 1; }
+	npm ci --prefix $(NODE) --silent --no-fund --no-audit
+	@touch $@
+
+LOADGEN := .cache/benchmarks/loadgen
+BENCH_READY := .cache/benchmarks/.ready
+
+bench: $(BENCH_READY) $(LOADGEN) ## Measure beside Rotel and a Collector into docs/performance.md, 20 minutes (needs Go)
+	$(BIN)/python -m benchmarks --output docs
+
+bench-quick: $(BENCH_READY) $(LOADGEN) ## The most telling measurements, a minute (needs Go)
+	$(BIN)/python -m benchmarks --quick
+
+$(BENCH_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@mkdir -p $(@D) && touch $@
+
+$(LOADGEN): $(wildcard benchmarks/loadgen/*)
+	@command -v go >/dev/null || { echo "the load generator is built with Go, which is not there: https://go.dev/dl" >&2; exit 1; }
+	$(GO_ENV) go build -C benchmarks/loadgen -trimpath -o $(CURDIR)/$@ .
+
 lock: ## Resolve the pins in constraints.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-package otlp-mongo \
 	  --all-extras --output-file constraints.txt pyproject.toml
 
 clean: ## Remove what make made
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .cache $(NODE)/node_modules build dist *.egg-info

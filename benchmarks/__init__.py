@@ -1,0 +1,1 @@
+"""What the sidecar costs, measured beside other receivers: `make bench` (docs/performance.md)."""

@@ -1,0 +1,211 @@
+"""Measuring one subject in one scenario."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pymongo import AsyncMongoClient, IndexModel
+
+from benchmarks.documents import documents_file
+from benchmarks.errors import BenchmarkError
+from benchmarks.load import GENERATOR, Observation, drive
+from benchmarks.payloads import templates
+from benchmarks.processes import Command, running, wait_until
+from benchmarks.scenarios import CEILING, Scenario
+from benchmarks.targets import Site, Target
+from benchmarks.usage import Usage, pin, usage
+from exporter.signals import SIGNALS
+from sidecar.embedded import EmbeddedMongod
+
+_START_TIMEOUT = 30.0
+_QUIET_CPU = 0.05
+"""The part of a CPU below which mongod counts as done with what came before."""
+_QUIET_INTERVAL = 0.2
+_QUIET_TIMEOUT = 10.0
+_IDLE_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a subject did and used in one measured window."""
+
+    scenario: Scenario
+    subject: str
+    records_per_second: float
+    cpu_micros_per_record: float
+    mongod_micros_per_record: float | None
+    """None where nothing is stored."""
+    load_micros_per_record: float
+    median_ms: float
+    percentile99_ms: float
+    start_seconds: float | None
+    """From the start of the process to ready; None for what is no service."""
+    idle_mib: float | None
+    load_mib: float
+    peak_mib: float
+
+
+class Bench:
+    """Makes measurements, one after the other, all on one mongod."""
+
+    def __init__(self, mongod: EmbeddedMongod, targets: Mapping[str, Target], seconds: float, warm_up: float) -> None:
+        self._mongod = mongod
+        self._targets = targets
+        self._window = {"warmUpSeconds": warm_up, "seconds": seconds}
+        self._databases = (f"benchmark_{number}" for number in itertools.count())
+
+    async def measure(self, scenario: Scenario, subject: str) -> Measurement:
+        """Measure in a database of its own, which is dropped afterwards.
+
+        Raises:
+            BenchmarkError: the subject failed, or acknowledged what MongoDB does not have.
+        """
+        own, others = _share_cpus(scenario.cores)
+        pin(self._mongod_pid, others)
+        database = next(self._databases)
+        client: AsyncMongoClient[dict[str, Any]]
+        async with AsyncMongoClient(self._mongod.uri) as client:
+            await self._settle()
+            with TemporaryDirectory(prefix="otlp-mongo-benchmark-") as folder:
+                if subject == CEILING:
+                    await _create_indexes(client, database, scenario.signal)
+                    measurement = await self._measure_ceiling(scenario, database, Path(folder), own)
+                else:
+                    site = Site.choose(Path(folder), self._mongod.uri, database)
+                    measurement = await self._measure_target(scenario, subject, site, own, others)
+            await client.drop_database(database)
+        return measurement
+
+    @property
+    def _mongod_pid(self) -> int:
+        if self._mongod.pid is None:
+            raise BenchmarkError("mongod has ended")
+        return self._mongod.pid
+
+    async def _settle(self) -> None:
+        """Wait until mongod has done what earlier measurements left it to do."""
+        async with asyncio.timeout(_QUIET_TIMEOUT):
+            before = usage(self._mongod_pid).cpu_seconds
+            while True:
+                await asyncio.sleep(_QUIET_INTERVAL)
+                after = usage(self._mongod_pid).cpu_seconds
+                if after - before < _QUIET_CPU * _QUIET_INTERVAL:
+                    return
+                before = after
+
+    async def _measure_target(
+        self, scenario: Scenario, subject: str, site: Site, own: frozenset[int], others: frozenset[int]
+    ) -> Measurement:
+        target = self._targets[subject]
+        log = site.folder / "output.log"
+        async with running(target.command(site).on(own), log) as process:
+            start_seconds = await wait_until(target.ready(site), process, log, _START_TIMEOUT)
+            await asyncio.sleep(_IDLE_SECONDS)
+            idle = usage(process.pid)
+            seen = await drive(
+                Command([str(GENERATOR)]).on(others),
+                {**self._window, **_generator_plan(scenario, site)},
+                {"subject": process.pid, "mongod": self._mongod_pid},
+            )
+        if seen.outcome.errors or seen.outcome.partial_successes:
+            raise BenchmarkError(
+                f"{target.label} did not take everything ({scenario.title}): {dict(seen.outcome.errors)}, "
+                f"{seen.outcome.partial_successes} partial successes"
+            )
+        if target.stores:
+            await self._verify(scenario, site.database, seen)
+        return _measurement(scenario, subject, seen, target.stores, start_seconds, idle)
+
+    async def _measure_ceiling(
+        self, scenario: Scenario, database: str, folder: Path, own: frozenset[int]
+    ) -> Measurement:
+        signal = SIGNALS[scenario.signal]
+        plan = {
+            **self._window,
+            "uri": self._mongod.uri,
+            "database": database,
+            "collection": signal.collection,
+            "documents": str(documents_file(folder, scenario)),
+            "batch": scenario.records,
+            "threads": scenario.connections * scenario.in_flight,
+            "timeField": signal.time_field,
+        }
+        command = Command([sys.executable, "-m", "benchmarks.inserter"]).on(own)
+        seen = await drive(command, plan, {"mongod": self._mongod_pid}, name="subject")
+        await self._verify(scenario, database, seen)
+        return _measurement(scenario, CEILING, seen, stores=True)
+
+    async def _verify(self, scenario: Scenario, database: str, seen: Observation) -> None:
+        client: AsyncMongoClient[dict[str, Any]]
+        async with AsyncMongoClient(self._mongod.uri) as client:
+            stored = await client[database][SIGNALS[scenario.signal].collection].count_documents({})
+        least = seen.outcome.acknowledged_records
+        if not least <= stored <= least + seen.outcome.unclear_records:
+            raise BenchmarkError(f"{least:,} records were acknowledged and {stored:,} are stored ({scenario.title})")
+
+
+def _share_cpus(cores: int) -> tuple[frozenset[int], frozenset[int]]:
+    """CPUs for the subject, and for all else."""
+    available = sorted(os.sched_getaffinity(0))
+    if cores > len(available):
+        raise BenchmarkError(f"{cores} cores are to be measured and {len(available)} are there")
+    return frozenset(available[:cores]), frozenset(available[cores:] or available)
+
+
+def _generator_plan(scenario: Scenario, site: Site) -> Mapping[str, Any]:
+    signal = SIGNALS[scenario.signal]
+    return {
+        "protocol": scenario.protocol,
+        "address": site.address(scenario.protocol),
+        "path": signal.grpc_method if scenario.protocol == "grpc" else signal.http_path,
+        "connections": scenario.connections,
+        "inFlight": scenario.in_flight,
+        "templates": [t.plan() for t in templates(scenario.signal, scenario.records, scenario.encoding)],
+    }
+
+
+async def _create_indexes(client: AsyncMongoClient[dict[str, Any]], database: str, name: str) -> None:
+    """As the sidecar makes them, so that mongod has the same work."""
+    signal = SIGNALS[name]
+    indexes: Sequence[IndexModel] = [IndexModel(list(i.keys), sparse=i.sparse) for i in signal.indexes]
+    await client[database][signal.collection].create_indexes(indexes)
+
+
+def _measurement(
+    scenario: Scenario,
+    subject: str,
+    seen: Observation,
+    stores: bool,
+    start_seconds: float | None = None,
+    idle: Usage | None = None,
+) -> Measurement:
+    records = seen.outcome.records
+    if not records:
+        raise BenchmarkError(f"{subject} acknowledged nothing in the measured window ({scenario.title})")
+
+    def micros(name: str) -> float:
+        return seen.cpu_seconds(name) / records * 1e6
+
+    after = seen.after["subject"]
+    return Measurement(
+        scenario=scenario,
+        subject=subject,
+        records_per_second=records / seen.outcome.seconds,
+        cpu_micros_per_record=micros("subject"),
+        mongod_micros_per_record=micros("mongod") if stores else None,
+        load_micros_per_record=micros("load") if "load" in seen.after else 0.0,
+        median_ms=seen.outcome.median_seconds * 1e3,
+        percentile99_ms=seen.outcome.percentile99_seconds * 1e3,
+        start_seconds=start_seconds,
+        idle_mib=idle.resident_bytes / 2**20 if idle else None,
+        load_mib=after.resident_bytes / 2**20,
+        peak_mib=after.peak_resident_bytes / 2**20,
+    )

@@ -1,0 +1,89 @@
+"""The run as a page (docs/performance.md): ratios first, then all figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from benchmarks.machine import description
+from benchmarks.measure import Measurement
+from benchmarks.results import RATIOS, Figures
+from benchmarks.scenarios import Plan, Scenario
+
+Results = Mapping[Scenario, Figures]
+
+_FIGURES: Sequence[tuple[str, str, str]] = (
+    ("records/s", "records_per_second", ",.0f"),
+    ("CPU µs/record", "cpu_micros_per_record", ".2f"),
+    ("mongod µs/record", "mongod_micros_per_record", ".2f"),
+    ("load µs/record", "load_micros_per_record", ".2f"),
+    ("median ms", "median_ms", ".1f"),
+    ("p99 ms", "percentile99_ms", ".1f"),
+    ("start s", "start_seconds", ".2f"),
+    ("idle MiB", "idle_mib", ".0f"),
+    ("load MiB", "load_mib", ".0f"),
+    ("peak MiB", "peak_mib", ".0f"),
+)
+_NONE = "–"
+
+
+def page(results: Results, plan: Plan, labels: Mapping[str, str], missing: Mapping[str, str], command: str) -> str:
+    """Markdown. `labels`: what each subject is; `missing`: why subjects were left out."""
+    return (
+        "\n\n".join(
+            (
+                "# Performance",
+                f"Written by `{command}`; do not edit.",
+                _introduction(plan),
+                *(f"Not measured: {labels[subject]}: {reason}." for subject, reason in missing.items()),
+                "## Ratios",
+                _ratio_table(results),
+                "![CPU time per record by records in a request](performance.png)",
+                "## Figures",
+                "\n".join(f"- `{subject}`: {label}" for subject, label in labels.items()),
+                *(_section(scenario, figures) for scenario, figures in results.items()),
+            )
+        )
+        + "\n"
+    )
+
+
+def _introduction(plan: Plan) -> str:
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, on {description()}.\n\n"
+        f"Medians of {plan.rounds} rounds, each subject in turn in each round, {plan.seconds:g} s measured after "
+        f"{plan.warm_up_seconds:g} s to warm up. CPU time is the processes' own, as the operating system accounts for "
+        "it, divided by the records acknowledged. Requests are all different, sent in a closed loop, and what was "
+        "acknowledged is compared with what MongoDB has. The measured process has the CPUs that a row names to itself; "
+        "MongoDB and the load generator have the others, or share all where there are no others. "
+        "Rotel and the Collector receive and throw away; the insert-only client starts from ready documents."
+    )
+
+
+def _ratio_table(results: Results) -> str:
+    header = ["", *(f"{ratio.title}{f' (goal {ratio.goal})' if ratio.goal else ''}" for ratio in RATIOS)]
+    rows = [
+        [scenario.title, *(_show(ratio.of(figures), ".2f") for ratio in RATIOS)]
+        for scenario, figures in results.items()
+    ]
+    return _table([header, *rows])
+
+
+def _section(scenario: Scenario, figures: Figures) -> str:
+    header = ["", *(title for title, _, _ in _FIGURES)]
+    rows = [[f"`{subject}`", *_row(measurement)] for subject, measurement in figures.items()]
+    return f"### {scenario.title}\n\n{_table([header, *rows])}"
+
+
+def _row(measurement: Measurement) -> list[str]:
+    return [_show(getattr(measurement, field), form) for _, field, form in _FIGURES]
+
+
+def _show(value: float | None, form: str) -> str:
+    return _NONE if value is None else format(value, form)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    rule = "| --- |" + " ---: |" * (len(rows[0]) - 1)
+    return "\n".join((lines[0], rule, *lines[1:]))

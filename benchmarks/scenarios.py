@@ -1,0 +1,74 @@
+"""What is measured, as tables: adding a measurement is adding an entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.payloads import Encoding
+
+CEILING = "insert-only"
+"""The subject that is no receiver but a client inserting ready documents (inserter.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One load, and who is to bear it."""
+
+    signal: str
+    records: int
+    """Records in a request."""
+    subjects: Sequence[str]
+    protocol: str = "grpc"
+    cores: int = 1
+    """CPUs that the measured process may use; MongoDB and the load have the others, or all where there are none."""
+    connections: int = 8
+    in_flight: int = 4
+    """Requests at once on each connection."""
+
+    @property
+    def title(self) -> str:
+        plural = "core" if self.cores == 1 else "cores"
+        return f"{self.signal}, {self.protocol}, {self.records:,} a request, {self.cores} {plural}"
+
+    @property
+    def encoding(self) -> Encoding:
+        return "json" if self.protocol == "http/json" else "protobuf"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A benchmark run: scenarios, and how long and how often each is measured."""
+
+    scenarios: Sequence[Scenario]
+    rounds: int
+    seconds: float
+    warm_up_seconds: float
+
+
+_RECEIVERS = ("native", "reference", "rotel", "collector")
+_ALL = (*_RECEIVERS, CEILING)
+
+FULL = Plan(
+    scenarios=(
+        *(Scenario("traces", records, _ALL) for records in (1, 10, 100, 500)),
+        Scenario("traces", 5000, _ALL, in_flight=1),
+        *(Scenario(signal, 500, _ALL) for signal in ("logs", "metrics")),
+        Scenario("traces", 500, _ALL, cores=2),
+        *(
+            Scenario("traces", records, ("native", "rotel", "collector"), protocol=protocol)
+            for records in (10, 500)
+            for protocol in ("http/protobuf", "http/json")
+        ),
+    ),
+    rounds=3,
+    seconds=3.0,
+    warm_up_seconds=1.0,
+)
+
+QUICK = Plan(
+    scenarios=(Scenario("traces", 500, _ALL), Scenario("traces", 10, ("native", "rotel"))),
+    rounds=1,
+    seconds=3.0,
+    warm_up_seconds=1.0,
+)
