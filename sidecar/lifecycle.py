@@ -1,0 +1,71 @@
+"""The order of starting and stopping: parts start one after the other and stop the other way round."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+_log = structlog.get_logger(__name__)
+
+_LEAST_SECONDS = 1.0
+"""What a part gets to stop even when those before it have used up the grace: closing is better than being cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that is started and stopped."""
+
+    name: str
+    start: Callable[[], Awaitable[None]]
+    stop: Callable[[float], Awaitable[None]]
+    """Gets the seconds it may take."""
+
+
+class Lifecycle:
+    """Starts parts in order, and stops those that have started in reverse."""
+
+    def __init__(self, parts: Sequence[Part], clock: Callable[[], float] = time.monotonic) -> None:
+        self._parts = parts
+        self._clock = clock
+        self._started: list[Part] = []
+
+    async def start(self, rollback_grace: float = 5.0) -> None:
+        """Start all. When one fails, or the start is cancelled, those before it are stopped and the error is raised."""
+        try:
+            for part in self._parts:
+                _log.debug("starting", part=part.name)
+                await part.start()
+                self._started.append(part)
+        except BaseException:
+            await asyncio.shield(self.stop(rollback_grace))
+            raise
+
+    async def stop(self, grace: float) -> bool:
+        """Stop what has started within `grace` seconds; each part gets what those before it left.
+
+        Returns whether every part stopped in time and without an error; what went wrong is logged.
+        """
+        deadline = self._clock() + grace
+        clean = True
+        while self._started:
+            part = self._started.pop()
+            clean &= await self._stop_part(part, max(deadline - self._clock(), _LEAST_SECONDS))
+        return clean
+
+    async def _stop_part(self, part: Part, seconds: float) -> bool:
+        _log.debug("stopping", part=part.name)
+        try:
+            # The part itself keeps to `seconds`; the second more is for one that does not.
+            async with asyncio.timeout(seconds + _LEAST_SECONDS):
+                await part.stop(seconds)
+        except TimeoutError:
+            _log.error("a part did not stop in time and was cut off", part=part.name, seconds=round(seconds, 1))
+            return False
+        except Exception:
+            _log.exception("a part failed while stopping", part=part.name)
+            return False
+        return True
