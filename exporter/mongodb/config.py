@@ -1,0 +1,52 @@
+"""What a user sets about a MongoDB destination, and the driver's options that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+APP_NAME = "otlp-mongo"
+
+
+@dataclass(frozen=True, slots=True)
+class MongoConfig:
+    """A MongoDB that telemetry goes to. Options that the URI gives win over these."""
+
+    name: str
+    """What it is called in logs and metrics: `local`, `cloud`."""
+    uri: str = field(repr=False)
+    database: str
+    retention: Mapping[str, timedelta] = field(default_factory=dict)
+    """How long records are kept, by signal name; for ever where there is no entry."""
+    metrics_timeseries: bool = False
+    """Store metrics in a time-series collection."""
+    app_name: str = APP_NAME
+    timeout: timedelta = timedelta(seconds=15)
+    """For one insert command, a repetition included (`timeoutMS`)."""
+    server_selection_timeout: timedelta = timedelta(seconds=3)
+    """For finding a primary, and for connecting to it: short, since what cannot be written now can be buffered."""
+    max_pool_size: int = 16
+    inserts_in_flight: int = 2
+    """Insert commands that are under way at a time, for each collection. Calls beyond wait and go together."""
+
+    def client_options(self) -> dict[str, Any]:
+        """The driver's options: those of the URI are left out, so that they hold."""
+        options: dict[str, Any] = {
+            "appname": self.app_name,
+            "timeoutMS": _milliseconds(self.timeout),
+            "serverSelectionTimeoutMS": _milliseconds(self.server_selection_timeout),
+            "connectTimeoutMS": _milliseconds(self.server_selection_timeout),
+            "maxPoolSize": self.max_pool_size,
+            "w": "majority",
+            "journal": True,
+        }
+        query = parse_qsl(urlsplit(self.uri).query)
+        given = {key.lower() for key, _ in query}
+        return {key: value for key, value in options.items() if key.lower() not in given}
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return int(duration / timedelta(milliseconds=1))

@@ -1,0 +1,215 @@
+"""A MongoDB as a destination."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from exporter.errors import DestinationMisconfigured, DestinationUnavailable
+from exporter.interfaces import Documents, InsertResult
+from exporter.mongodb import failures
+from exporter.mongodb.availability import Availability
+from exporter.mongodb.collections import Collections
+from exporter.mongodb.config import MongoConfig
+from exporter.mongodb.group_commit import GroupCommit
+from exporter.mongodb.inserter import Inserter, Written
+from exporter.mongodb.secrets import Redactor
+from exporter.telemetry import ExporterMetrics
+
+_log = structlog.get_logger(__name__)
+_NOTHING = InsertResult(0, 0)
+_FIRST_RETRY = 0.5
+_LONGEST_RETRY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a destination does."""
+
+    up: bool
+    """Whether the driver knows a server that takes writes."""
+    problem: str = ""
+    """What the last failed operation said; empty after one that succeeded."""
+
+
+class MongoDestination:
+    """Inserts into one MongoDB. Start it in the event loop that uses it."""
+
+    def __init__(self, config: MongoConfig, metrics: ExporterMetrics) -> None:
+        self.name = config.name
+        self._config = config
+        self._metrics = metrics.destination(config.name)
+        self._redact = Redactor(config.uri)
+        self._problem = ""
+        self._groups: dict[str, GroupCommit] = {}
+        self._running: _Running | None = None
+        self._setting_up: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Make the client, which connects in the background; collections and indexes are made once it has.
+
+        Raises:
+            DestinationMisconfigured: the URI or one of its options is not valid.
+        """
+        self._running = running = self._open()
+        self._setting_up = asyncio.create_task(self._set_up(running), name=f"set up {self.name}")
+
+    async def connect(self) -> None:
+        """Like `start`, but make no collections: for a command that does one thing. Raises like `start`."""
+        self._running = self._open()
+
+    async def stop(self, grace: timedelta = timedelta(seconds=5)) -> None:
+        """Give inserts under way the grace time, fail those that wait, close the client. A second call does nothing."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        if self._setting_up is not None:
+            self._setting_up.cancel()
+            await asyncio.wait([self._setting_up])
+        await asyncio.gather(*(group.stop(grace.total_seconds()) for group in self._groups.values()))
+        self._groups.clear()
+        await running.client.close()
+
+    @property
+    def available(self) -> asyncio.Event:
+        """Set while the driver knows a server that takes writes; await it to learn when there is one again."""
+        return self._get_running().availability.up
+
+    def health(self) -> Health:
+        """How the destination does, without asking it."""
+        up = self._running is not None and self._running.availability.up.is_set()
+        return Health(up, self._problem)
+
+    async def insert(self, collection: str, documents: Documents) -> InsertResult:
+        """Store documents durably. A copy of one that is stored already counts as a duplicate.
+
+        Raises:
+            DestinationUnavailable: some may be stored and some not; inserting them again is safe.
+        """
+        if not len(documents):
+            return _NOTHING
+        result = await self._group(collection).insert(documents)
+        self._metrics.stored(collection, result)
+        return result
+
+    async def ping(self) -> None:
+        """Ask the server that takes writes for an answer.
+
+        Raises:
+            DestinationUnavailable: there is none.
+        """
+        try:
+            await self._get_running().client.admin.command("ping")
+        except PyMongoError as error:
+            raise self._explain(error) from error
+        self._problem = ""
+
+    async def ensure(self) -> Sequence[str]:
+        """Make collections and indexes, and bring TTLs up to date. Returns what stands in the way, as sentences.
+
+        Raises:
+            DestinationUnavailable: it could not be finished; it can be repeated.
+        """
+        return await self._ensure(self._get_running())
+
+    def _get_running(self) -> _Running:
+        if self._running is None:
+            raise DestinationUnavailable(f"the destination {self.name!r} is not started, or stopped")
+        return self._running
+
+    def _open(self) -> _Running:
+        availability = Availability(self._on_availability)
+        try:
+            client = AsyncMongoClient[dict[str, Any]](
+                self._config.uri, event_listeners=[availability], **self._config.client_options()
+            )
+            database = client[self._config.database]
+        except (PyMongoError, ValueError, TypeError) as error:
+            # Without its cause, whose text may hold the password.
+            raise DestinationMisconfigured(self._redact(f"the URI of {self.name!r}: {error}")) from None
+        if not client.write_concern.acknowledged:
+            raise DestinationMisconfigured(f"the URI of {self.name!r} has w=0: a write without an answer may be lost")
+        return _Running(client, database, availability, Inserter(database, self._redact, self._metrics))
+
+    def _group(self, collection: str) -> GroupCommit:
+        running = self._get_running()
+        group = self._groups.get(collection)
+        if group is None:
+
+            async def write(parts: Sequence[Documents]) -> Written:
+                try:
+                    written = await running.inserter.insert(collection, parts)
+                except DestinationUnavailable as error:
+                    self._problem = str(error)
+                    raise
+                self._problem = ""
+                return written
+
+            group = self._groups[collection] = GroupCommit(write, in_flight=self._config.inserts_in_flight)
+        return group
+
+    async def _set_up(self, running: _Running) -> None:
+        delay = _FIRST_RETRY
+        while True:
+            try:
+                problems = await self._ensure(running)
+                break
+            except DestinationUnavailable as error:
+                message = "collections and indexes are not made yet: trying again"
+                _log.warning(message, destination=self.name, reason=str(error), seconds=delay)
+            await _pause(running.availability.up, delay)
+            delay = min(2 * delay, _LONGEST_RETRY)
+        for problem in problems:
+            _log.warning("collections and indexes: something is in the way", destination=self.name, reason=problem)
+
+    async def _ensure(self, running: _Running) -> Sequence[str]:
+        config = self._config
+        collections = Collections(running.database, config.retention, metrics_timeseries=config.metrics_timeseries)
+        try:
+            changes = await collections.ensure()
+        except PyMongoError as error:
+            raise self._explain(error) from error
+        for made in changes.made:
+            _log.info(made, destination=self.name, database=config.database)
+        return [self._redact(problem) for problem in changes.problems]
+
+    def _explain(self, error: PyMongoError) -> DestinationUnavailable:
+        failure = failures.from_exception(error).error
+        self._problem = self._redact(str(failure))
+        return type(failure)(self._problem)
+
+    def _on_availability(self, up: bool) -> None:
+        self._metrics.set_up(up)
+        if up:
+            _log.info("destination takes writes", destination=self.name)
+        elif self._running is not None:
+            _log.warning("destination has no server that takes writes", destination=self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What there is between start and stop."""
+
+    client: AsyncMongoClient[dict[str, Any]]
+    database: AsyncDatabase[dict[str, Any]]
+    availability: Availability
+    inserter: Inserter
+
+
+async def _pause(up: asyncio.Event, seconds: float) -> None:
+    """Wait, but no longer than until a destination that is down comes up."""
+    if up.is_set():
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await up.wait()

@@ -1,0 +1,134 @@
+"""Group commit: calls that come while inserts are under way go together in the next one.
+
+Small requests cost MongoDB and the driver by the command far more than by the document, so what waits is sent at once.
+A call that finds a free slot goes at once: nothing waits for company.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+
+from exporter.errors import DestinationUnavailable
+from exporter.interfaces import Documents, InsertResult
+from exporter.mongodb.chunks import MAX_CHUNK_BYTES, MAX_CHUNK_DOCUMENTS
+from exporter.mongodb.inserter import Written
+
+Write = Callable[[Sequence[Documents]], Awaitable[Written]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    documents: Documents
+    result: asyncio.Future[InsertResult]
+
+
+class GroupCommit:
+    """The inserts into one collection.
+
+    What waits is bounded by whoever admits the calls; a single insert by the two limits, which only a call that is
+    larger by itself exceeds.
+    """
+
+    def __init__(
+        self,
+        write: Write,
+        *,
+        in_flight: int = 2,
+        max_documents: int = MAX_CHUNK_DOCUMENTS,
+        max_bytes: int = MAX_CHUNK_BYTES,
+    ) -> None:
+        self._write = write
+        self._in_flight = in_flight
+        self._max_documents = max_documents
+        self._max_bytes = max_bytes
+        self._waiting: deque[_Call] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    async def insert(self, documents: Documents) -> InsertResult:
+        """Insert, together with what else waits. Indexes in the result are those of `documents`.
+
+        A caller that is cancelled takes its documents back if they have not been sent, and disturbs no other caller.
+
+        Raises:
+            DestinationUnavailable: some may be stored and some not, or `stop` came first.
+        """
+        if self._stopped:
+            raise DestinationUnavailable("the destination is stopped")
+        call = _Call(documents, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        self._start_inserts()
+        return await call.result
+
+    async def stop(self, grace: float) -> None:
+        """Fail what waits, and give what is under way `grace` seconds."""
+        self._stopped = True
+        _fail(self._waiting, DestinationUnavailable("the destination is stopping"))
+        self._waiting.clear()
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=grace)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+    def _start_inserts(self) -> None:
+        while len(self._tasks) < self._in_flight and (calls := self._next_calls()):
+            task = asyncio.create_task(self._insert(calls))
+            self._tasks.add(task)
+            task.add_done_callback(self._insert_done)
+
+    def _insert_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._start_inserts()
+
+    def _next_calls(self) -> list[_Call]:
+        calls: list[_Call] = []
+        count = size = 0
+        while self._waiting:
+            call = self._waiting[0]
+            if not call.result.done():
+                count += len(call.documents)
+                size += len(call.documents.buffer)
+                if calls and (count > self._max_documents or size > self._max_bytes):
+                    break
+                calls.append(call)
+            self._waiting.popleft()
+        return calls
+
+    async def _insert(self, calls: Sequence[_Call]) -> None:
+        try:
+            written = await self._write([call.documents for call in calls])
+        except asyncio.CancelledError:
+            _fail(calls, DestinationUnavailable("the destination stopped before MongoDB answered"))
+            raise
+        except Exception as error:
+            _fail(calls, error)
+            return
+        first = 0
+        for call in calls:
+            end = first + len(call.documents)
+            if not call.result.done():
+                call.result.set_result(_share(written, first, end))
+            first = end
+
+
+def _share(written: Written, first: int, end: int) -> InsertResult:
+    """The part of a result that belongs to the documents from `first` to `end`."""
+    duplicates = bisect_left(written.duplicates, end) - bisect_left(written.duplicates, first)
+    by_index = attrgetter("index")
+    begin, stop = (bisect_left(written.refusals, bound, key=by_index) for bound in (first, end))
+    refusals = tuple(replace(refusal, index=refusal.index - first) for refusal in written.refusals[begin:stop])
+    return InsertResult(end - first - duplicates - len(refusals), duplicates, refusals)
+
+
+def _fail(calls: Sequence[_Call] | deque[_Call], error: Exception) -> None:
+    for call in calls:
+        if not call.result.done():
+            call.result.set_exception(error)

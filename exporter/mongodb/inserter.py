@@ -1,0 +1,122 @@
+"""Inserts ready BSON documents and sorts what MongoDB answers.
+
+Of PyMongo's ways to insert, an `insert` command with raw documents takes the least CPU time: a tenth to a quarter less
+than `insert_many`, which is no slower than `bulk_write`. What `insert_many` does beyond it is done here or not needed:
+`chunks` cuts messages to size, and a repeated command needs no transaction number, since the documents' `_id`s make it
+idempotent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pymongo
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from exporter.errors import DestinationUnavailable
+from exporter.interfaces import Documents, Refusal
+from exporter.mongodb import failures
+from exporter.mongodb.chunks import Chunk, cut
+from exporter.mongodb.secrets import Redactor
+from exporter.telemetry import DestinationMetrics
+
+
+class Written(NamedTuple):
+    """What became of documents: those that are not named were inserted. Both are ordered by index."""
+
+    duplicates: Sequence[int]
+    refusals: Sequence[Refusal]
+
+
+class Inserter:
+    """Inserts into the collections of one database."""
+
+    def __init__(self, database: AsyncDatabase[Any], redact: Redactor, metrics: DestinationMetrics) -> None:
+        self._database = database
+        self._redact = redact
+        self._metrics = metrics
+        self._write_concern = database.write_concern.document
+        self._repeat = database.client.options.retry_writes
+
+    async def insert(self, collection: str, parts: Sequence[Documents]) -> Written:
+        """Insert the documents of all parts, which are numbered through.
+
+        Raises:
+            DestinationUnavailable: some may be stored and some not.
+        """
+        duplicates: list[int] = []
+        refusals: list[Refusal] = []
+        for piece in cut(parts):
+            if isinstance(piece, Refusal):
+                refusals.append(piece)
+                continue
+            written = await self._write(collection, piece)
+            duplicates.extend(written.duplicates)
+            refusals.extend(written.refusals)
+        return Written(duplicates, refusals)
+
+    async def _write(self, collection: str, chunk: Chunk) -> Written:
+        try:
+            reply = await self._send(collection, chunk.documents)
+        except BSONError as error:
+            return await self._isolate(collection, chunk, error)
+        except PyMongoError as error:
+            if failures.is_about_content(error):
+                return await self._isolate(collection, chunk, error)
+            raise self._failed(failures.from_exception(error)) from error
+        return self._sort(chunk.first, reply)
+
+    async def _isolate(self, collection: str, chunk: Chunk, error: Exception) -> Written:
+        """Find by halving the document that made a command unreadable, and insert the others."""
+        first, documents = chunk
+        if len(documents) == 1:
+            code = getattr(error, "code", None) or 0
+            return Written((), [Refusal(first, code, self._redact(failures.shorten(str(error))))])
+        middle = len(documents) // 2
+        left = await self._write(collection, Chunk(first, documents[:middle]))
+        right = await self._write(collection, Chunk(first + middle, documents[middle:]))
+        return Written([*left.duplicates, *right.duplicates], [*left.refusals, *right.refusals])
+
+    async def _send(self, collection: str, documents: Sequence[bytes]) -> Mapping[str, Any]:
+        raw = [RawBSONDocument(document) for document in documents]
+        started = time.perf_counter()
+        with pymongo.timeout(self._database.client.options.timeout):
+            try:
+                reply = await self._command(collection, raw)
+            except PyMongoError as error:
+                if not (self._repeat and failures.is_worth_repeating(error)):
+                    raise
+                reply = await self._command(collection, raw)
+        self._metrics.insert_done(collection, len(raw), time.perf_counter() - started)
+        return reply
+
+    async def _command(self, collection: str, documents: list[RawBSONDocument]) -> Mapping[str, Any]:
+        # A new mapping each time: the driver adds to it and takes from it.
+        command = {"insert": collection, "ordered": False, "documents": documents, "writeConcern": self._write_concern}
+        reply: Mapping[str, Any] = await self._database.command(command)
+        return reply
+
+    def _sort(self, first: int, reply: Mapping[str, Any]) -> Written:
+        """Raises DestinationUnavailable when a later try may bring more than this one."""
+        duplicates: list[int] = []
+        refusals: list[Refusal] = []
+        for error in reply.get("writeErrors", ()):
+            index, code = first + error["index"], int(error.get("code", 0))
+            if failures.is_copy(error):
+                duplicates.append(index)
+            elif failures.is_passing(code):
+                raise self._failed(failures.from_code(code, error.get("errmsg", "")))
+            else:
+                refusals.append(Refusal(index, code, self._redact(failures.shorten(error.get("errmsg", "")))))
+        if "writeConcernError" in reply:
+            raise self._failed(failures.from_write_concern_error(reply["writeConcernError"]))
+        return Written(sorted(duplicates), sorted(refusals, key=lambda refusal: refusal.index))
+
+    def _failed(self, failure: failures.Failure) -> DestinationUnavailable:
+        self._metrics.failed(failure.kind)
+        return type(failure.error)(self._redact(str(failure.error)))
