@@ -1,0 +1,35 @@
+"""The compiled transcoder. Everything else about the distribution is in pyproject.toml.
+
+A build without a C compiler goes through, loudly, and the pure-Python transcoder does the work.
+OTLP_MONGO_BUILD_CFLAGS adds compiler and linker flags, for the sanitizers.
+"""
+
+import os
+import shlex
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+NATIVE = "exporter/transcode/native"
+FLAGS = shlex.split(os.environ.get("OTLP_MONGO_BUILD_CFLAGS", ""))
+
+extension = Extension(
+    "exporter.transcode.native._transcoder",
+    [f"{NATIVE}/_transcoder.pyx"],
+    include_dirs=[NATIVE],
+    depends=[f"{NATIVE}/text.h", f"{NATIVE}/schema.h"],
+    # gcc cannot see that a field is set to what its tag says, and asks for a zero in each.
+    extra_compile_args=["-O3", "-Wno-maybe-uninitialized", *FLAGS],
+    extra_link_args=FLAGS,
+    optional=True,
+)
+# Python's own checks are off in code whose every index and division is checked by hand, or is not Python's at all.
+directives = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+}
+
+setup(ext_modules=cythonize([extension], build_dir="build/cython", compiler_directives=directives))
