@@ -1,0 +1,9 @@
+from exporter.batch import Batch
+from exporter.interfaces import Documents, Inspection
+from exporter.signals import Signal
+
+class NativeTranscoder:
+    name: str
+    def __init__(self, *, max_documents_bytes: int = ...) -> None: ...
+    def inspect(self, signal: Signal, payload: bytes) -> Inspection: ...
+    def transcode(self, batch: Batch) -> Documents: ...

@@ -1,0 +1,118 @@
+# distutils: language = c
+"""The compiled transcoder: Python's side of it."""
+
+import os
+from array import array
+
+from cpython.array cimport array as c_array, clone
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from exporter.transcode.native.request cimport Census, Signal, inspect_request, write_request
+from exporter.transcode.native.workspace cimport Error, Workspace, footprint, release, reset
+
+from exporter.interfaces import Documents, Inspection
+from exporter.transcode.errors import malformed, too_large
+from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
+
+_SIGNALS = {"traces": Signal.TRACES, "logs": Signal.LOGS, "metrics": Signal.METRICS}
+_OFFSETS = array("I")
+_KEPT_BYTES = 8 * 1024 * 1024
+_LOW_BITS = (1 << 64) - 1
+_MOST_LIMIT = (1 << 31) - 1
+
+
+cdef class _Memory:
+    """Owns a workspace's memory."""
+
+    cdef Workspace workspace
+
+    def __cinit__(self, bytes secret):
+        memset(&self.workspace, 0, sizeof(Workspace))
+        memcpy(self.workspace.secret, PyBytes_AS_STRING(secret), 16)
+
+    def __dealloc__(self):
+        release(&self.workspace)
+
+
+cdef class NativeTranscoder:
+    """See `exporter.interfaces.Transcoder`. The GIL is released during the work, of which several may go on at a time."""
+
+    cdef readonly str name
+    cdef size_t _limit
+    cdef bytes _secret
+    cdef list _idle
+
+    def __init__(self, *, max_documents_bytes=MAX_DOCUMENTS_BYTES):
+        if not 0 < max_documents_bytes <= _MOST_LIMIT:
+            raise ValueError(f"max_documents_bytes must be between 1 and {_MOST_LIMIT}, not {max_documents_bytes}")
+        self.name = "native"
+        self._limit = max_documents_bytes
+        self._secret = os.urandom(16)
+        self._idle = []
+
+    def inspect(self, signal, bytes payload not None):
+        """See `exporter.interfaces.Transcoder`."""
+        cdef _Memory memory = self._take()
+        cdef Workspace *workspace = &memory.workspace
+        cdef const uint8_t *data = <const uint8_t *>PyBytes_AS_STRING(payload)
+        cdef size_t size = len(payload)
+        cdef size_t limit = self._limit
+        cdef Signal which = _SIGNALS[signal.name]
+        cdef Census census
+        with nogil:
+            reset(workspace, data, limit)
+            inspect_request(workspace, which, data, size, &census)
+            if workspace.error == Error.FINE and census.most_bytes > limit:
+                write_request(workspace, which, data, size)
+        self._finish(memory, signal)
+        return Inspection(census.records, census.first_unix_nano)
+
+    def transcode(self, batch):
+        """See `exporter.interfaces.Transcoder`."""
+        cdef _Memory memory = self._take()
+        cdef Workspace *workspace = &memory.workspace
+        cdef bytes payload = batch.payload
+        cdef const uint8_t *data = <const uint8_t *>PyBytes_AS_STRING(payload)
+        cdef size_t size = len(payload)
+        cdef size_t limit = self._limit
+        cdef Signal which = _SIGNALS[batch.signal.name]
+        cdef object base_id = batch.base_id
+        cdef bytes documents
+        cdef c_array offsets
+        cdef char *target
+        workspace.id_high = base_id >> 64
+        workspace.id_low = base_id & _LOW_BITS
+        workspace.received_unix_nano = batch.received_unix_nano
+        with nogil:
+            reset(workspace, data, limit)
+            write_request(workspace, which, data, size)
+        if workspace.error != Error.FINE:
+            self._finish(memory, batch.signal)
+        documents = PyBytes_FromStringAndSize(NULL, workspace.out.size)
+        target = PyBytes_AS_STRING(documents)
+        with nogil:
+            if workspace.out.size:
+                memcpy(target, workspace.out.data, workspace.out.size)
+        offsets = clone(_OFFSETS, workspace.ends.size // sizeof(uint32_t) + 1, False)
+        offsets.data.as_uints[0] = 0
+        if workspace.ends.size:
+            memcpy(&offsets.data.as_uints[1], workspace.ends.data, workspace.ends.size)
+        self._finish(memory, batch.signal)
+        return Documents(documents, offsets)
+
+    cdef _Memory _take(self):
+        return self._idle.pop() if self._idle else _Memory(self._secret)
+
+    cdef object _finish(self, _Memory memory, object signal):
+        """Keep the memory for the next payload unless it is much, and raise what went wrong."""
+        cdef Error error = memory.workspace.error
+        if footprint(&memory.workspace) <= _KEPT_BYTES:
+            self._idle.append(memory)
+        if error == Error.MALFORMED:
+            raise malformed(signal)
+        if error == Error.TOO_LARGE:
+            raise too_large(signal, self._limit)
+        if error == Error.NO_MEMORY:
+            raise MemoryError("no memory left to turn a payload into documents")
