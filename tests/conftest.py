@@ -79,7 +79,9 @@ async def database(
 @contextmanager
 def _embedded_mongod(binary: Path) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="otlp-mongo-test-"))
-    mongod = EmbeddedMongod(folder, binary, cache_gigabytes=0.25)
+    # Fail points: faults of a real MongoDB on demand.
+    test_commands = ("--setParameter", "enableTestCommands=1")
+    mongod = EmbeddedMongod(folder, binary, cache_gigabytes=0.25, extra_arguments=test_commands)
     try:
         with _loop_in_thread() as loop:
             asyncio.run_coroutine_threadsafe(mongod.start(), loop).result()

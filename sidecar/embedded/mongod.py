@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from asyncio.subprocess import Process
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -35,13 +36,15 @@ class EmbeddedMongod:
         binary: Path,
         *,
         cache_gigabytes: float = 0.25,
+        extra_arguments: Sequence[str] = (),
         start_timeout: float = 60.0,
         stop_grace: float = 10.0,
     ) -> None:
-        """`folder`: made when missing. Timeouts are in seconds."""
+        """`folder`: made when missing. `extra_arguments`: mongod's own, behind ours. Timeouts are in seconds."""
         self._folder = MongodFolder(folder.absolute())
         self._binary = binary
         self._cache_gigabytes = cache_gigabytes
+        self._extra_arguments = extra_arguments
         self._start_timeout = start_timeout
         self._stop_grace = stop_grace
         self._port = 0
@@ -116,7 +119,9 @@ class EmbeddedMongod:
         """Start the process and wait until it is primary."""
         await asyncio.to_thread(self._folder.rotate_log)
         log_offset = await asyncio.to_thread(self._folder.log_size)
-        self._process = process = await processes.launch(self._binary, self._folder, self._port, self._cache_gigabytes)
+        self._process = process = await processes.launch(
+            self._binary, self._folder, self._port, self._cache_gigabytes, self._extra_arguments
+        )
         ended = asyncio.create_task(process.wait())
         primary = asyncio.create_task(wait_until_primary(self._port, process.pid))
         try:

@@ -47,11 +47,14 @@ except OSError as error:
 _BOILERPLATE = {23091, 23092}
 
 
-async def launch(binary: Path, folder: MongodFolder, port: int, cache_gigabytes: float) -> Process:
+async def launch(
+    binary: Path, folder: MongodFolder, port: int, cache_gigabytes: float, extra_arguments: Sequence[str] = ()
+) -> Process:
     """Start mongod on a port of the loopback interface, in a session of its own: Ctrl-C must not end it before us."""
     command = [
         *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
         *_arguments(binary, folder, port, cache_gigabytes),
+        *extra_arguments,
     ]
     output = await asyncio.to_thread(folder.output.open, "wb")
     try:
