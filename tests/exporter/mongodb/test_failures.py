@@ -1,0 +1,87 @@
+import pytest
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    ConnectionFailure,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from exporter.errors import DestinationMisconfigured, DestinationUnavailable
+from exporter.mongodb import failures
+from exporter.mongodb.error_codes import MALFORMED, MISCONFIGURED, TRANSIENT
+from exporter.mongodb.secrets import Redactor
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "type_"),
+    [
+        (OperationFailure("nope", 18), "misconfigured", DestinationMisconfigured),
+        (OperationFailure("nope", 13), "misconfigured", DestinationMisconfigured),
+        (OperationFailure("full", 14031), "server", DestinationUnavailable),
+        (OperationFailure("news", 987654), "server", DestinationUnavailable),
+        (OperationFailure("no code"), "server", DestinationUnavailable),
+        (ConfigurationError("tls"), "misconfigured", DestinationMisconfigured),
+        (NotPrimaryError("stepped down"), "no_primary", DestinationUnavailable),
+        (ServerSelectionTimeoutError("none"), "no_primary", DestinationUnavailable),
+        (NetworkTimeout("slow"), "timeout", DestinationUnavailable),
+        (AutoReconnect("closed"), "network", DestinationUnavailable),
+        (ConnectionFailure("refused"), "network", DestinationUnavailable),
+        (PyMongoError("other"), "server", DestinationUnavailable),
+    ],
+)
+def test_from_exception_each_type_tells_what_to_do(error: PyMongoError, kind: str, type_: type[Exception]) -> None:
+    failure = failures.from_exception(error)
+
+    assert failure.kind == kind
+    assert type(failure.error) is type_
+
+
+def test_tables_do_not_contradict_each_other() -> None:
+    assert not TRANSIENT & MISCONFIGURED
+    assert not MALFORMED & (TRANSIENT | MISCONFIGURED)
+
+
+@pytest.mark.parametrize(
+    ("error", "copy"),
+    [
+        ({"code": 11000, "keyPattern": {"_id": 1}}, True),
+        ({"code": 11000, "keyPattern": {"spanId": 1}, "errmsg": "index: _id_ "}, False),
+        ({"code": 11000, "errmsg": "E11000 duplicate key error collection: a.b index: _id_ dup key: {"}, True),
+        ({"code": 11000, "errmsg": "E11000 duplicate key error collection: a.b index: by_id dup key: {"}, False),
+        ({"code": 121, "keyPattern": {"_id": 1}}, False),
+    ],
+)
+def test_is_copy_only_for_the_index_on_id(error: dict[str, object], copy: bool) -> None:
+    assert failures.is_copy(error) is copy
+
+
+def test_shorten_long_message_drops_the_reply_and_cuts() -> None:
+    assert failures.shorten("bad, full error: {...}") == "bad"
+    assert len(failures.shorten("x" * 9000)) == 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cannot connect to mongodb://me:p%40ss@host/",
+        "cannot connect to mongodb+srv://me:p%40ss@host/?authMechanismProperties=AWS_SESSION_TOKEN:p%40ss",
+        "wrong password p@ss",
+        "wrong password 'p%40ss'",
+    ],
+)
+def test_redactor_any_spelling_of_the_password_is_gone(text: str) -> None:
+    redact = Redactor("mongodb://me:p%40ss@host/")
+
+    redacted = redact(text)
+
+    assert "p%40ss" not in redacted
+    assert "p@ss" not in redacted
+    assert "***" in redacted
+
+
+def test_redactor_without_password_changes_nothing() -> None:
+    assert Redactor("mongodb://host:27017/")("cannot connect to host:27017") == "cannot connect to host:27017"

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from exporter.errors import DestinationUnavailable
+from exporter.interfaces import Documents, InsertResult, Refusal
+from exporter.mongodb.group_commit import GroupCommit
+from exporter.mongodb.inserter import Written
+from tests.exporter.mongodb.documents import numbered
+
+
+class _Gate:
+    """A writer that answers when it is told to, and takes down what it was given."""
+
+    def __init__(self) -> None:
+        self.inserts: list[list[int]] = []
+        self.answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        self.cancelled = 0
+
+    async def write(self, parts: Sequence[Documents]) -> Written:
+        self.inserts.append([len(part) for part in parts])
+        try:
+            return await asyncio.shield(self.answer)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+async def _calls(group: GroupCommit, *counts: int) -> list[asyncio.Task[InsertResult]]:
+    tasks = [asyncio.create_task(group.insert(numbered(range(count)))) for count in counts]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_insert_while_others_are_in_flight_go_together_in_the_next() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=2)
+
+    tasks = await _calls(group, 1, 2, 3, 4, 5)
+    before = list(gate.inserts)
+    gate.answer.set_result(Written((), ()))
+    results = await asyncio.gather(*tasks)
+
+    assert before == [[1], [2]]
+    assert gate.inserts == [[1], [2], [3, 4, 5]]
+    assert [result.inserted for result in results] == [1, 2, 3, 4, 5]
+
+
+async def test_insert_together_gives_each_caller_its_own_share() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=1)
+    [head] = await _calls(group, 9)
+    tasks = await _calls(group, 2, 3, 4)
+
+    gate.answer.set_result(Written([1, 2, 8], [Refusal(0, 121, "a"), Refusal(4, 121, "b"), Refusal(5, 121, "c")]))
+    results = await asyncio.gather(*tasks)
+
+    await head
+    assert results == [
+        InsertResult(0, 1, (Refusal(0, 121, "a"),)),
+        InsertResult(1, 1, (Refusal(2, 121, "b"),)),
+        InsertResult(2, 1, (Refusal(0, 121, "c"),)),
+    ]
+
+
+async def test_insert_more_than_the_limits_is_spread_over_inserts() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=1, max_documents=5)
+    [head] = await _calls(group, 1)
+    tasks = await _calls(group, 3, 2, 1, 9, 1)
+
+    gate.answer.set_result(Written((), ()))
+    await asyncio.gather(head, *tasks)
+
+    assert gate.inserts == [[1], [3, 2], [1], [9], [1]]
+
+
+async def test_insert_that_fails_fails_all_its_callers_and_no_other() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=1)
+    tasks = await _calls(group, 1, 2, 3)
+
+    gate.answer.set_exception(DestinationUnavailable("no primary"))
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    gate.answer = asyncio.get_running_loop().create_future()
+    gate.answer.set_result(Written((), ()))
+    later = await group.insert(numbered([1]))
+
+    assert [str(result) for result in results] == ["no primary"] * 3
+    assert later == InsertResult(1, 0)
+
+
+async def test_insert_cancelled_in_flight_leaves_the_others_their_results() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=1)
+    [head] = await _calls(group, 1)
+    first, second = await _calls(group, 2, 3)
+    gate.answer.set_result(Written([3], ()))
+    await head
+    gate.answer = asyncio.get_running_loop().create_future()
+
+    while len(gate.inserts) < 2:
+        await asyncio.sleep(0)
+    first.cancel()
+    gate.answer.set_result(Written([3], ()))
+    result = await second
+
+    assert first.cancelled()
+    assert gate.cancelled == 0
+    assert result == InsertResult(2, 1)
+
+
+async def test_insert_cancelled_while_waiting_is_not_sent() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=1)
+    head, waiting, last = await _calls(group, 1, 2, 3)
+
+    waiting.cancel()
+    gate.answer.set_result(Written((), ()))
+    await asyncio.gather(head, last)
+
+    assert gate.inserts == [[1], [3]]
+
+
+async def test_stop_waits_for_what_is_in_flight_and_fails_what_waits() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=1)
+    head, waiting = await _calls(group, 1, 2)
+
+    stop = asyncio.create_task(group.stop(grace=30))
+    with pytest.raises(DestinationUnavailable, match="stopping"):
+        await waiting
+    gate.answer.set_result(Written((), ()))
+    await stop
+
+    assert head.result() == InsertResult(1, 0)
+    assert gate.inserts == [[1]]
+
+
+async def test_stop_after_the_grace_cancels_and_fails_the_callers() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=1)
+    [head] = await _calls(group, 1)
+
+    await group.stop(grace=0.01)
+
+    assert gate.cancelled == 1
+    with pytest.raises(DestinationUnavailable, match="stopped before MongoDB answered"):
+        await head
+
+
+async def test_insert_after_stop_is_refused() -> None:
+    group = GroupCommit(_Gate().write)
+    await group.stop(grace=0)
+
+    with pytest.raises(DestinationUnavailable, match="stopped"):
+        await group.insert(numbered([1]))
