@@ -95,30 +95,31 @@ def _put_number(document: Document, point: Proto) -> None:
 
 
 def _put_histogram(document: Document, point: Proto) -> None:
-    _put_aggregates(document, point)
+    histogram = document["histogram"] = _aggregates(point)
     if point.explicit_bounds:
-        document["bounds"] = list(point.explicit_bounds)
+        histogram["bounds"] = list(point.explicit_bounds)
     if point.bucket_counts:
-        document["counts"] = [integer(count) for count in point.bucket_counts]
+        histogram["counts"] = [integer(count) for count in point.bucket_counts]
 
 
 def _put_exponential_histogram(document: Document, point: Proto) -> None:
-    _put_aggregates(document, point)
-    document["scale"] = point.scale
-    document["zeroCount"] = integer(point.zero_count)
+    histogram = document["exponentialHistogram"] = _aggregates(point)
+    histogram["scale"] = point.scale
+    histogram["zeroCount"] = integer(point.zero_count)
     if not is_default(point.zero_threshold):
-        document["zeroThreshold"] = point.zero_threshold
+        histogram["zeroThreshold"] = point.zero_threshold
     for side in ("positive", "negative"):
         buckets = getattr(point, side)
         if buckets.offset or buckets.bucket_counts:
-            document[side] = _buckets(buckets)
+            histogram[side] = _buckets(buckets)
 
 
-def _put_aggregates(document: Document, point: Proto) -> None:
-    document["count"] = integer(point.count)
+def _aggregates(point: Proto) -> Document:
+    document: Document = {"count": integer(point.count)}
     for name in ("sum", "min", "max"):
         if point.HasField(name):
             document[name] = getattr(point, name)
+    return document
 
 
 def _buckets(buckets: Proto) -> Document:
@@ -129,10 +130,10 @@ def _buckets(buckets: Proto) -> Document:
 
 
 def _put_summary(document: Document, point: Proto) -> None:
-    document["count"] = integer(point.count)
-    document["sum"] = point.sum
+    summary: Document = {"count": integer(point.count), "sum": point.sum}
+    document["summary"] = summary
     if point.quantile_values:
-        document["quantiles"] = [
+        summary["quantiles"] = [
             {"quantile": quantile.quantile, "value": quantile.value} for quantile in point.quantile_values
         ]
 
