@@ -13,8 +13,9 @@ from exporter.transcode.native.request cimport Census, Signal, inspect_request, 
 from exporter.transcode.native.workspace cimport Error, Workspace, footprint, release, reset
 
 from exporter.interfaces import Documents, Inspection
-from exporter.transcode.errors import malformed, too_large
+from exporter.transcode.errors import too_large
 from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
+from exporter.transcode.reference.refusals import refusal
 
 _SIGNALS = {"traces": Signal.TRACES, "logs": Signal.LOGS, "metrics": Signal.METRICS}
 _OFFSETS = array("I")
@@ -66,7 +67,7 @@ cdef class NativeTranscoder:
             inspect_request(workspace, which, data, size, &census)
             if workspace.error == Error.FINE and census.most_bytes > limit:
                 write_request(workspace, which, data, size)
-        self._finish(memory, signal)
+        self._finish(memory, signal, payload)
         return Inspection(census.records, census.first_unix_nano)
 
     def transcode(self, batch):
@@ -89,7 +90,7 @@ cdef class NativeTranscoder:
             reset(workspace, data, limit)
             write_request(workspace, which, data, size)
         if workspace.error != Error.FINE:
-            self._finish(memory, batch.signal)
+            self._finish(memory, batch.signal, payload)
         documents = PyBytes_FromStringAndSize(NULL, workspace.out.size)
         target = PyBytes_AS_STRING(documents)
         with nogil:
@@ -99,19 +100,19 @@ cdef class NativeTranscoder:
         offsets.data.as_uints[0] = 0
         if workspace.ends.size:
             memcpy(&offsets.data.as_uints[1], workspace.ends.data, workspace.ends.size)
-        self._finish(memory, batch.signal)
+        self._finish(memory, batch.signal, payload)
         return Documents(documents, offsets)
 
     cdef _Memory _take(self):
         return self._idle.pop() if self._idle else _Memory(self._secret)
 
-    cdef object _finish(self, _Memory memory, object signal):
+    cdef object _finish(self, _Memory memory, object signal, bytes payload):
         """Keep the memory for the next payload unless it is much, and raise what went wrong."""
         cdef Error error = memory.workspace.error
         if footprint(&memory.workspace) <= _KEPT_BYTES:
             self._idle.append(memory)
         if error == Error.MALFORMED:
-            raise malformed(signal)
+            raise refusal(signal, payload)
         if error == Error.TOO_LARGE:
             raise too_large(signal, self._limit)
         if error == Error.NO_MEMORY:

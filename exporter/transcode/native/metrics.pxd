@@ -12,7 +12,7 @@ from exporter.transcode.native.values cimport write_attributes
 from exporter.transcode.native.wire cimport (
     LEN, VARINT, Bytes, Field, Message, Occurrences, merged, next_field, next_message, note,
 )
-from exporter.transcode.native.workspace cimport Workspace, move_tail
+from exporter.transcode.native.workspace cimport Workspace, begin_shared, end_shared
 
 cdef enum:
     METRIC_NAME = 1 << 3 | LEN
@@ -113,12 +113,13 @@ cdef inline void write_metric(Workspace *ws, Message message) noexcept nogil:
     cdef uint32_t parts = ws.parts.size
     cdef Metric metric
     cdef Message point
-    cdef size_t start = ws.out.size
+    cdef size_t start
     read_metric(ws, message, &metric)
     if metric.points.count:
+        start = begin_shared(ws)
         ws.metric.size = 0
         write_head(ws, &metric)
-        move_tail(ws, start, &ws.metric)
+        end_shared(ws, start, &ws.metric)
         while next_message(ws, &metric.points, &point):
             write_point(ws, point, metric.which)
     ws.parts.size = parts

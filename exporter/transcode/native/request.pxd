@@ -10,9 +10,9 @@ from exporter.transcode.native.validate cimport (
     OTLP_LOGS_REQUEST, OTLP_METRICS_REQUEST, OTLP_TRACES_REQUEST, is_valid,
 )
 from exporter.transcode.native.wire cimport (
-    LEN, MOST_SIZE, Bytes, Field, Message, Occurrences, next_field, next_message, note, whole,
+    LEN, Bytes, Field, Message, Occurrences, next_field, next_message, note, whole,
 )
-from exporter.transcode.native.workspace cimport Error, Workspace, fail, move_tail
+from exporter.transcode.native.workspace cimport MOST_SIZE, Error, Workspace, begin_shared, end_shared, fail
 
 cdef enum:
     GROUPS = 1 << 3 | LEN
@@ -154,10 +154,10 @@ cdef inline void write_request(Workspace *ws, Signal signal, const uint8_t *payl
     read_request(ws, payload, size, &resources)
     while next_message(ws, &resources, &message):
         resource = read_group(ws, message)
-        start = ws.out.size
+        start = begin_shared(ws)
         ws.origin.size = 0
         write_resource(ws, &resource.origin, resource.schema_url)
-        move_tail(ws, start, &ws.origin)
+        end_shared(ws, start, &ws.origin)
         write_scopes(ws, signal, &resource)
 
 
@@ -168,10 +168,10 @@ cdef inline void write_scopes(Workspace *ws, Signal signal, Group *resource) noe
     cdef size_t start
     while next_message(ws, &resource.members, &message):
         scope = read_group(ws, message)
-        start = ws.out.size
+        start = begin_shared(ws)
         ws.origin.size = resource_size
         write_scope(ws, &scope.origin, scope.schema_url)
-        move_tail(ws, start, &ws.origin)
+        end_shared(ws, start, &ws.origin)
         write_records(ws, signal, &scope)
 
 

@@ -7,7 +7,7 @@ once occurs several times, several of them: protobuf defines merging as parsing 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from exporter.transcode.native.workspace cimport Error, Part, Workspace, fail, push_part
+from exporter.transcode.native.workspace cimport MOST_SIZE, Error, Part, Workspace, fail, push_part
 
 cdef enum:
     VARINT = 0
@@ -17,7 +17,6 @@ cdef enum:
     END_GROUP = 4
     I32 = 5
     MOST_DEPTH = 100
-    MOST_SIZE = 0x7FFFFFFF
 
 cdef struct Bytes:
     const uint8_t *data
@@ -39,6 +38,7 @@ cdef struct Field:
 cdef struct Occurrences:
     # Where a field occurs: the message from the first of them on, and how many there are.
     Message first
+    Bytes bytes  # of the first
     uint32_t tag
     uint32_t count
 
@@ -202,6 +202,7 @@ cdef inline void note(Occurrences *occurrences, Message *message, Field *field) 
     if occurrences.count == 0:
         occurrences.first = message[0]
         occurrences.first.at = field.start
+        occurrences.bytes = field.bytes
         occurrences.tag = field.tag
     occurrences.count += 1
 
@@ -245,13 +246,17 @@ cdef inline bint next_message(Workspace *ws, Occurrences *occurrences, Message *
 
 cdef inline Message merged(Workspace *ws, Occurrences *occurrences) noexcept nogil:
     """The one message that all occurrences make together; empty when there is none. Pushes parts when there are several."""
-    cdef Occurrences left = occurrences[0]
-    cdef uint32_t depth = left.first.depth + 1
-    cdef Message message = whole(ws.payload, 0, depth)
+    cdef Occurrences left
+    cdef uint32_t depth
+    cdef Message message
     cdef Field field
-    if left.count == 1:
-        next_message(ws, &left, &message)
-        return message
+    if occurrences.count == 0:
+        return whole(ws.payload, 0, 0)
+    depth = occurrences.first.depth + 1
+    if occurrences.count == 1:
+        return inner(ws, occurrences.bytes, depth)
+    left = occurrences[0]
+    message = whole(ws.payload, 0, depth)
     message.part = ws.parts.size
     while next_occurrence(ws, &left, &field):
         if field.bytes.size and not push_part(ws, <size_t>(field.bytes.data - ws.payload), field.bytes.size):

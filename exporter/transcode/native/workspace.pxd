@@ -9,6 +9,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
+cdef enum:
+    MOST_SIZE = 0x7FFFFFFF  # of a payload, and of anything in BSON
+
 cdef enum Error:
     FINE
     MALFORMED
@@ -56,7 +59,8 @@ cdef struct Slots:
 cdef struct Workspace:
     const uint8_t *payload
     Error error
-    size_t limit  # of `out`, in bytes; below 2**31, so that no BSON length overflows
+    size_t limit  # of all documents together, in bytes; below 2**31, so that no BSON length overflows
+    size_t room  # up to which buffers may grow now: the limit, or more for what is not yet part of a document
     uint64_t id_high  # the next record's `_id`
     uint64_t id_low
     uint64_t received_unix_nano
@@ -133,12 +137,12 @@ cdef inline bint grow(Workspace *ws, Buffer *buffer, size_t more) noexcept nogil
     cdef size_t wanted = buffer.size + more
     cdef size_t capacity = buffer.capacity * 2 if buffer.capacity else 4096
     cdef void *moved
-    if wanted > ws.limit:
+    if wanted > ws.room:
         fail(ws, Error.TOO_LARGE)
         return False
     while capacity < wanted:
         capacity *= 2
-    capacity = min(capacity, ws.limit)
+    capacity = min(capacity, ws.room)
     moved = realloc(buffer.data, capacity)
     if moved is NULL:
         fail(ws, Error.NO_MEMORY)
@@ -162,16 +166,23 @@ cdef inline void append(Workspace *ws, Buffer *buffer, const void *data, size_t 
         buffer.size += size
 
 
-cdef inline void move_tail(Workspace *ws, size_t start, Buffer *target) noexcept nogil:
-    """Move what was written to `out` since `start` to the end of another buffer."""
+cdef inline size_t begin_shared(Workspace *ws) noexcept nogil:
+    """Begin to write something to `out` that documents will share. Returns what `end_shared` wants to know."""
+    ws.room = MOST_SIZE
+    return ws.out.size
+
+
+cdef inline void end_shared(Workspace *ws, size_t start, Buffer *target) noexcept nogil:
+    """Move what was written since to the end of another buffer."""
     if ws.error == Error.FINE:
         append(ws, target, ws.out.data + start, ws.out.size - start)
         ws.out.size = start
+    ws.room = ws.limit
 
 
 cdef inline void reset(Workspace *ws, const uint8_t *payload, size_t limit) noexcept nogil:
     ws.payload = payload
-    ws.limit = limit
+    ws.limit = ws.room = limit
     ws.error = Error.FINE
     ws.out.size = ws.metric.size = ws.origin.size = ws.ends.size = 0
     ws.parts.size = ws.nodes.size = ws.slots.size = 0

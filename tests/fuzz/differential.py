@@ -1,0 +1,89 @@
+"""Fuzzing of the native transcoder against the reference: the same answer for the same bytes, whatever they are.
+
+`python -m tests.fuzz.differential --seconds 60` runs it; a difference ends it with the payload in hexadecimal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from random import Random, SystemRandom
+
+import bson
+
+from exporter.batch import Batch
+from exporter.errors import MalformedPayload
+from exporter.interfaces import Inspection, Transcoder
+from exporter.signals import SIGNALS, Signal
+from exporter.transcode.native import NativeTranscoder
+from exporter.transcode.reference import ReferenceTranscoder
+from tests.fuzz.generate import payload
+
+MAX_DOCUMENTS_BYTES = 16_384
+"""Small, so that payloads are met that are over it, and that the exact size decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that a transcoder makes of a payload."""
+
+    inspection: Inspection | None
+    refusal: str
+    documents: tuple[bytes, ...]
+
+
+class Comparison:
+    """Both transcoders, side by side."""
+
+    def __init__(self, max_documents_bytes: int = MAX_DOCUMENTS_BYTES) -> None:
+        self._native = NativeTranscoder(max_documents_bytes=max_documents_bytes)
+        self._reference = ReferenceTranscoder(max_documents_bytes=max_documents_bytes)
+
+    def difference(self, signal: Signal, data: bytes) -> str:
+        """What differs, in words; empty when nothing does."""
+        native, reference = outcome(self._native, signal, data), outcome(self._reference, signal, data)
+        if native == reference:
+            return ""
+        return f"{signal.name} {data.hex()}\nnative:    {_shown(native)}\nreference: {_shown(reference)}"
+
+
+def outcome(transcoder: Transcoder, signal: Signal, data: bytes) -> Outcome:
+    """Inspect a payload and, when it is good, transcode it."""
+    try:
+        inspection = transcoder.inspect(signal, data)
+    except MalformedPayload as error:
+        return Outcome(None, str(error), ())
+    batch = Batch(signal, data, (1 << 127) - 1, 1_700_000_000_123_456_789, inspection.records)
+    return Outcome(inspection, "", tuple(transcoder.transcode(batch)))
+
+
+def _shown(shown: Outcome) -> str:
+    return f"{shown.inspection} {shown.refusal} {[(bson.decode(each), each.hex()) for each in shown.documents]}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=SystemRandom().getrandbits(32))
+    arguments = parser.parse_args()
+    rng, comparison = Random(arguments.seed), Comparison()
+    signals = list(SIGNALS.values())
+    deadline = time.monotonic() + arguments.seconds
+    runs = 0
+    print(f"seed {arguments.seed}", flush=True)
+    while time.monotonic() < deadline:
+        for _ in range(1000):
+            signal = rng.choice(signals)
+            data = payload(rng, signal.request.DESCRIPTOR)
+            if difference := comparison.difference(signal, data):
+                print(f"after {runs} payloads: {difference}", file=sys.stderr)
+                return 1
+            runs += 1
+    print(f"{runs} payloads, no difference")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
