@@ -10,6 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 APP_NAME = "otlp-mongo"
 
+_ANSWER_GRACE = timedelta(milliseconds=500)
+"""So long the driver waits for an answer that MongoDB should have given: without one it closes the connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class MongoConfig:
@@ -25,7 +28,7 @@ class MongoConfig:
     """Store metrics in a time-series collection."""
     app_name: str = APP_NAME
     timeout: timedelta = timedelta(seconds=15)
-    """For one insert command, a repetition included (`timeoutMS`)."""
+    """For MongoDB to answer one command. Not the driver's `timeoutMS`, which would also take the place of the next."""
     server_selection_timeout: timedelta = timedelta(seconds=3)
     """For finding a primary, and for connecting to it: short, since what cannot be written now can be buffered."""
     max_pool_size: int = 16
@@ -36,9 +39,9 @@ class MongoConfig:
         """The driver's options: those of the URI are left out, so that they hold."""
         options: dict[str, Any] = {
             "appname": self.app_name,
-            "timeoutMS": _milliseconds(self.timeout),
-            "serverSelectionTimeoutMS": _milliseconds(self.server_selection_timeout),
-            "connectTimeoutMS": _milliseconds(self.server_selection_timeout),
+            "socketTimeoutMS": milliseconds(self.timeout + _ANSWER_GRACE),
+            "serverSelectionTimeoutMS": milliseconds(self.server_selection_timeout),
+            "connectTimeoutMS": milliseconds(self.server_selection_timeout),
             "maxPoolSize": self.max_pool_size,
             "w": "majority",
             "journal": True,
@@ -48,5 +51,5 @@ class MongoConfig:
         return {key: value for key, value in options.items() if key.lower() not in given}
 
 
-def _milliseconds(duration: timedelta) -> int:
+def milliseconds(duration: timedelta) -> int:
     return int(duration / timedelta(milliseconds=1))

@@ -138,7 +138,9 @@ class MongoDestination:
             raise DestinationMisconfigured(self._redact(f"the URI of {self.name!r}: {error}")) from None
         if not client.write_concern.acknowledged:
             raise DestinationMisconfigured(f"the URI of {self.name!r} has w=0: a write without an answer may be lost")
-        return _Running(client, database, availability, Inserter(database, self._redact, self._metrics))
+        return _Running(
+            client, database, availability, Inserter(database, self._config.timeout, self._redact, self._metrics)
+        )
 
     def _group(self, collection: str) -> GroupCommit:
         running = self._get_running()

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-import pymongo
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.database import AsyncDatabase
@@ -22,6 +22,7 @@ from exporter.errors import DestinationUnavailable
 from exporter.interfaces import Documents, Refusal
 from exporter.mongodb import failures
 from exporter.mongodb.chunks import Chunk, cut
+from exporter.mongodb.config import milliseconds
 from exporter.mongodb.secrets import Redactor
 from exporter.telemetry import DestinationMetrics
 
@@ -36,11 +37,18 @@ class Written(NamedTuple):
 class Inserter:
     """Inserts into the collections of one database."""
 
-    def __init__(self, database: AsyncDatabase[Any], redact: Redactor, metrics: DestinationMetrics) -> None:
+    def __init__(
+        self, database: AsyncDatabase[Any], timeout: timedelta, redact: Redactor, metrics: DestinationMetrics
+    ) -> None:
+        """`timeout`: for MongoDB to answer one command."""
         self._database = database
         self._redact = redact
         self._metrics = metrics
-        self._write_concern = database.write_concern.document
+        self._options = {
+            "ordered": False,
+            "writeConcern": database.write_concern.document,
+            "maxTimeMS": milliseconds(timeout),
+        }
         self._repeat = database.client.options.retry_writes
 
     async def insert(self, collection: str, parts: Sequence[Documents]) -> Written:
@@ -85,19 +93,18 @@ class Inserter:
     async def _send(self, collection: str, documents: Sequence[bytes]) -> Mapping[str, Any]:
         raw = [RawBSONDocument(document) for document in documents]
         started = time.perf_counter()
-        with pymongo.timeout(self._database.client.options.timeout):
-            try:
-                reply = await self._command(collection, raw)
-            except PyMongoError as error:
-                if not (self._repeat and failures.is_worth_repeating(error)):
-                    raise
-                reply = await self._command(collection, raw)
+        try:
+            reply = await self._command(collection, raw)
+        except PyMongoError as error:
+            if not (self._repeat and failures.is_worth_repeating(error)):
+                raise
+            reply = await self._command(collection, raw)
         self._metrics.insert_done(collection, len(raw), time.perf_counter() - started)
         return reply
 
     async def _command(self, collection: str, documents: list[RawBSONDocument]) -> Mapping[str, Any]:
         # A new mapping each time: the driver adds to it and takes from it.
-        command = {"insert": collection, "ordered": False, "documents": documents, "writeConcern": self._write_concern}
+        command = {"insert": collection, "documents": documents, **self._options}
         reply: Mapping[str, Any] = await self._database.command(command)
         return reply
 

@@ -10,13 +10,13 @@ def test_client_options_bare_uri_waits_for_majority_and_journal() -> None:
 
     assert options["w"] == "majority"
     assert options["journal"] is True
-    assert options["timeoutMS"] == 4000
+    assert options["socketTimeoutMS"] == 4500
     assert options["appname"] == "otlp-mongo"
 
 
 @pytest.mark.parametrize(
     ("query", "key"),
-    [("w=1", "w"), ("JOURNAL=false", "journal"), ("timeoutMS=9", "timeoutMS"), ("appName=mine", "appname")],
+    [("w=1", "w"), ("JOURNAL=false", "journal"), ("sockettimeoutms=9", "socketTimeoutMS"), ("appName=mine", "appname")],
 )
 def test_client_options_given_in_the_uri_are_left_to_it(query: str, key: str) -> None:
     options = MongoConfig("local", f"mongodb://host/?{query}", "otel").client_options()
