@@ -35,6 +35,8 @@ class Signal:
     """Full name of the gRPC service; its one method is `Export`."""
     request: type[Message]
     response: type[Message]
+    record_path: Sequence[str]
+    """The fields (or oneofs) that lead from the request to its records."""
     rejected_field: str
     """Name of the count in the response's `partial_success`."""
     time_field: str
@@ -63,6 +65,7 @@ TRACES = Signal(
     service="opentelemetry.proto.collector.trace.v1.TraceService",
     request=trace_service_pb2.ExportTraceServiceRequest,
     response=trace_service_pb2.ExportTraceServiceResponse,
+    record_path=("resource_spans", "scope_spans", "spans"),
     rejected_field="rejected_spans",
     time_field="startTime",
     indexes=(
@@ -78,6 +81,7 @@ METRICS = Signal(
     service="opentelemetry.proto.collector.metrics.v1.MetricsService",
     request=metrics_service_pb2.ExportMetricsServiceRequest,
     response=metrics_service_pb2.ExportMetricsServiceResponse,
+    record_path=("resource_metrics", "scope_metrics", "metrics", "data", "data_points"),
     rejected_field="rejected_data_points",
     time_field="time",
     indexes=(Index([("metric.name", 1), ("time", 1)]),),
@@ -90,6 +94,7 @@ LOGS = Signal(
     service="opentelemetry.proto.collector.logs.v1.LogsService",
     request=logs_service_pb2.ExportLogsServiceRequest,
     response=logs_service_pb2.ExportLogsServiceResponse,
+    record_path=("resource_logs", "scope_logs", "log_records"),
     rejected_field="rejected_log_records",
     time_field="time",
     indexes=(

@@ -1,0 +1,49 @@
+"""Fan-out: a batch to every destination at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from exporter.batch import Batch
+from exporter.delivery.pipeline import Pipeline
+from exporter.errors import Unavailable
+from exporter.interfaces import Documents, ExportResult, Transcoder
+
+_INLINE_BYTES = 16_384
+"""Payloads up to this size are transcoded on the loop: handing them to a thread would cost more than it spares."""
+
+
+class FanOut:
+    """The exporter: hands each batch to the pipelines of all destinations."""
+
+    def __init__(self, transcoder: Transcoder, pipelines: Sequence[Pipeline]) -> None:
+        self._transcoder = transcoder
+        self._pipelines = pipelines
+
+    async def export(self, batch: Batch) -> ExportResult:
+        """Return once each record is durable for every destination.
+
+        Raises:
+            Unavailable: not durable for one of them at least; sending it again stores nothing twice.
+        """
+        documents = await self._transcode(batch) if any(p.breaker.closed for p in self._pipelines) else None
+        if len(self._pipelines) == 1:
+            return ExportResult(message=await self._pipelines[0].deliver(batch, documents))
+        outcomes = await asyncio.gather(
+            *(pipeline.deliver(batch, documents) for pipeline in self._pipelines), return_exceptions=True
+        )
+        _raise_worst(outcomes)
+        return ExportResult(message="; ".join(outcome for outcome in outcomes if isinstance(outcome, str) and outcome))
+
+    async def _transcode(self, batch: Batch) -> Documents:
+        if len(batch.payload) <= _INLINE_BYTES:
+            return self._transcoder.transcode(batch)
+        return await asyncio.to_thread(self._transcoder.transcode, batch)
+
+
+def _raise_worst(outcomes: Sequence[str | BaseException]) -> None:
+    """Every pipeline has finished: raise what one of them raised, what nobody expected first."""
+    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    for error in sorted(errors, key=lambda error: isinstance(error, Unavailable)):
+        raise error

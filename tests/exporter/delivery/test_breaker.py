@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from exporter.delivery.breaker import Backoff, CircuitBreaker
+
+
+def longest(low: float, high: float) -> float:
+    assert low == 0
+    return high
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(0, 0.5), (1, 1.0), (5, 16.0), (6, 30.0), (10_000, 30.0)])
+def test_backoff_grows_with_attempts_up_to_its_limit(attempt: int, seconds: float) -> None:
+    backoff = Backoff(first=0.5, longest=30.0, uniform=longest)
+
+    delay = backoff.delay(attempt)
+
+    assert delay == seconds
+
+
+def test_breaker_first_failure_opens_and_tells_once() -> None:
+    changes: list[tuple[bool, str]] = []
+    breaker = CircuitBreaker(Backoff(), lambda closed, reason: changes.append((closed, reason)))
+
+    breaker.fail("no primary")
+    breaker.fail("no primary either")
+
+    assert not breaker.closed
+    assert breaker.reason == "no primary"
+    assert changes == [(False, "no primary")]
+
+
+def test_breaker_successful_probe_closes_and_tells_once() -> None:
+    changes: list[bool] = []
+    breaker = CircuitBreaker(Backoff(), lambda closed, _reason: changes.append(closed))
+    breaker.fail("gone")
+    breaker.probe_failed("still gone")
+
+    breaker.succeed()
+    breaker.succeed()
+
+    assert breaker.closed
+    assert breaker.reason == ""
+    assert changes == [False, True]
+
+
+def test_breaker_failed_probes_wait_longer_each_time() -> None:
+    breaker = CircuitBreaker(Backoff(first=1.0, longest=8.0, uniform=longest))
+    breaker.fail("gone")
+
+    waits = []
+    for _ in range(5):
+        waits.append(breaker.next_probe())
+        breaker.probe_failed("still gone")
+
+    assert waits == [1.0, 2.0, 4.0, 8.0, 8.0]
