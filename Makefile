@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format collector node bench bench-quick lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,7 +39,7 @@ format: $(READY) ## Let ruff rewrite
 
 # Go's caches are kept here too. `modcacherw`: so that `make clean` may delete them.
 GO_HOME := $(CURDIR)/.cache/go
-GO_ENV := GOFLAGS='-modcacherw -buildvcs=false' GOMODCACHE=$(GO_HOME)/mod GOCACHE=$(GO_HOME)/build GOBIN=$(GO_HOME)/bin
+GO_ENV := GOFLAGS='-modcacherw -buildvcs=false' GOMODCACHE='$(GO_HOME)/mod' GOCACHE='$(GO_HOME)/build' GOBIN='$(GO_HOME)/bin'
 COLLECTOR := .cache/collector/otelcol
 NODE := tests/end_to_end/node
 NODE_READY := $(NODE)/node_modules/.package-lock.json
@@ -52,7 +52,7 @@ $(COLLECTOR): collector-config/builder.yaml
 	@version=$$(sed -n 's/^  version: //p' $<); echo "building OpenTelemetry Collector $$version with $$(go env GOVERSION)"; \
 	  log=.cache/collector.log; mkdir -p .cache; \
 	  { $(GO_ENV) go install go.opentelemetry.io/collector/cmd/builder@v$$version && \
-	    $(GO_ENV) $(GO_HOME)/bin/builder --config $<; } >$$log 2>&1 || { cat $$log >&2; exit 1; }
+	    $(GO_ENV) .cache/go/bin/builder --config $<; } >$$log 2>&1 || { cat $$log >&2; exit 1; }
 	@touch $@
 
 node: $(NODE_READY) ## The Node SDK, which tests send with (needs npm)
@@ -60,8 +60,21 @@ node: $(NODE_READY) ## The Node SDK, which tests send with (needs npm)
 
 $(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
 	@command -v npm >/dev/null || { echo "the Node SDK is installed with npm, which is not there: https://nodejs.org" >&2; exit 1; }
-	npm ci --prefix $(NODE) --silent --no-fund --no-audit
+	npm ci --prefix $(NODE) --loglevel=error --no-fund --no-audit
 	@touch $@
+
+native: $(READY) ## Build the native transcoder anew, after a change (needs a C compiler)
+	$(BIN)/python setup.py --quiet build_ext --inplace
+
+sanitize: $(READY) ## The transcoders' tests and the fuzzing corpus under AddressSanitizer and UBSan (needs clang)
+	tests/fuzz/sanitize.sh $(BIN)/python
+
+FUZZ_SECONDS ?= 60
+fuzz: $(READY) ## Fuzz the native transcoder alone under the sanitizers, FUZZ_SECONDS long (needs clang)
+	tests/fuzz/fuzz.sh $(BIN)/python $(FUZZ_SECONDS)
+
+fuzz-differential: $(READY) ## Fuzz the native transcoder against the reference, FUZZ_SECONDS long
+	$(BIN)/python -m tests.fuzz.differential --seconds $(FUZZ_SECONDS)
 
 LOADGEN := .cache/benchmarks/loadgen
 BENCH_READY := .cache/benchmarks/.ready
