@@ -22,11 +22,11 @@ class Part:
     name: str
     start: Callable[[], Awaitable[None]]
     stop: Callable[[float], Awaitable[None]]
-    """Gets the seconds it may take."""
+    """Gets the seconds it may take. May be called in any state, also after a start that failed or was cancelled."""
 
 
 class Lifecycle:
-    """Starts parts in order, and stops those that have started in reverse."""
+    """Starts parts in order, and stops them in reverse."""
 
     def __init__(self, parts: Sequence[Part], clock: Callable[[], float] = time.monotonic) -> None:
         self._parts = parts
@@ -34,12 +34,13 @@ class Lifecycle:
         self._started: list[Part] = []
 
     async def start(self, rollback_grace: float = 5.0) -> None:
-        """Start all. When one fails, or the start is cancelled, those before it are stopped and the error is raised."""
+        """Start all. When one fails or the start is cancelled, it and those before it are stopped and the error raised."""
         try:
             for part in self._parts:
                 _log.debug("starting", part=part.name)
-                await part.start()
+                # Before it has started: a part that fails half way has something to clean up too.
                 self._started.append(part)
+                await part.start()
         except BaseException:
             await asyncio.shield(self.stop(rollback_grace))
             raise

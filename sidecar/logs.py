@@ -42,7 +42,9 @@ def configure(level: str, log_format: Format, stream: TextIO | None = None) -> N
     ]
     final: list[Processor]
     if is_console(log_format, target):
-        final = [structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        final = [
+            structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     else:
         final = [
             structlog.processors.format_exc_info,

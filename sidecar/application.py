@@ -1,0 +1,169 @@
+"""The running sidecar: what starts in which order. Parts are built as they start, since each needs those before it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from functools import partial
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from receiver.endpoint import ReceiverStartError
+from sidecar.admin import AdminServer
+from sidecar.composition import Receiver, build_receivers
+from sidecar.data_folder import DataFolder, SidecarState
+from sidecar.embedded import EmbeddedMongod, find_mongod
+from sidecar.errors import NO_URI, UsageError, UserError
+from sidecar.health import Health, PartHealth
+from sidecar.lifecycle import Lifecycle, Part
+from sidecar.settings import Settings, redact
+from sidecar.store import Store
+
+_log = structlog.get_logger(__name__)
+
+
+class Sidecar:
+    """All parts, from the data folder to the receivers. Starts and stops once."""
+
+    def __init__(self, settings: Settings, *, embedded: bool) -> None:
+        """`embedded`: store in a mongod of our own instead of `MONGODB_URI`.
+
+        Raises:
+            UserError: there is nothing to store in.
+        """
+        if settings.mongodb_uri is None and not embedded:
+            raise UsageError(NO_URI)
+        self._settings = settings
+        self._registry = _registry()
+        self._health = Health()
+        self._folder = DataFolder(settings.data_dir)
+        self._admin = self._build_admin()
+        self._mongod = EmbeddedMongod(self._folder.mongod, find_mongod()) if embedded else None
+        self._store: Store | None = None
+        self._receivers: Mapping[str, Receiver] = {}
+        self._lifecycle = Lifecycle(
+            [
+                Part("data folder", self._open_folder, self._close_folder),
+                Part("admin endpoint", self._start_admin, self._stop_admin),
+                Part("embedded mongod", self._start_mongod, self._stop_mongod),
+                Part("store", self._start_store, self._stop_store),
+                Part("receivers", self._start_receivers, self._stop_receivers),
+            ]
+        )
+
+    async def start(self) -> None:
+        """Return once records can be sent. What had started is stopped when a part fails.
+
+        Raises:
+            UserError: a part cannot start, and why.
+        """
+        await self._lifecycle.start()
+        await asyncio.to_thread(self._folder.write_state, self._state())
+        self._health.running()
+        _log.info("ready", **{key.replace(" ", "_"): value for key, value in self.facts().items()})
+
+    async def stop(self) -> bool:
+        """Take no more requests, answer those in flight, close everything, within the grace time.
+
+        Returns whether all of it went well.
+        """
+        self._health.stopping()
+        _log.info("stopping", grace_seconds=self._settings.shutdown_grace.total_seconds())
+        return await self._lifecycle.stop(self._settings.shutdown_grace.total_seconds())
+
+    def facts(self) -> Mapping[str, str]:
+        """Where it listens and where it stores, by their names; no credentials."""
+        state = self._state()
+        listening = {"grpc": state.grpc, "http": state.http, "admin": state.admin}
+        return {
+            **{name: endpoint for name, endpoint in listening.items() if endpoint},
+            **(self._store.facts() if self._store else {}),
+            "data folder": str(self._folder.path),
+        }
+
+    def _state(self) -> SidecarState:
+        bound = {name: receiver.endpoint for name, receiver in self._receivers.items()}
+        return SidecarState(
+            pid=os.getpid(),
+            grpc=bound.get("OTLP_MONGO_GRPC_ENDPOINT"),
+            http=bound.get("OTLP_MONGO_HTTP_ENDPOINT"),
+            admin=self._admin.endpoint if self._admin else None,
+            database=self._settings.mongodb_database,
+            embedded=self._mongod is not None,
+        )
+
+    async def _open_folder(self) -> None:
+        await asyncio.to_thread(self._folder.open)
+
+    async def _close_folder(self, _grace: float) -> None:
+        await asyncio.to_thread(self._folder.close)
+
+    def _build_admin(self) -> AdminServer | None:
+        endpoint = self._settings.admin_endpoint
+        return AdminServer(endpoint, self._health, self._registry, self.facts) if endpoint else None
+
+    async def _start_admin(self) -> None:
+        if self._admin:
+            await self._admin.start()
+
+    async def _stop_admin(self, grace: float) -> None:
+        if self._admin:
+            await self._admin.stop(grace)
+
+    async def _start_mongod(self) -> None:
+        if self._mongod:
+            await self._mongod.start()
+            self._health.register("embedded mongod", partial(_mongod_health, self._mongod))
+
+    async def _stop_mongod(self, _grace: float) -> None:
+        if self._mongod:
+            await self._mongod.stop()
+
+    async def _start_store(self) -> None:
+        self._store = Store(self._settings, self._local_uri(), self._registry, self._health)
+        await self._store.start()
+
+    async def _stop_store(self, grace: float) -> None:
+        if self._store:
+            await self._store.stop(grace)
+
+    def _local_uri(self) -> str:
+        if self._mongod:
+            return self._mongod.uri
+        if self._settings.mongodb_uri is None:
+            raise UsageError(NO_URI)
+        return self._settings.mongodb_uri.get_secret_value()
+
+    async def _start_receivers(self) -> None:
+        if self._store is None:
+            raise AssertionError("the store starts before the receivers")
+        self._receivers = build_receivers(self._settings, self._store.transcoder, self._store.exporter, self._registry)
+        for setting, receiver in self._receivers.items():
+            try:
+                await receiver.start()
+            except ReceiverStartError as error:
+                raise UserError(f"{setting}: {error}") from error
+            self._health.register(setting, partial(_listening, receiver))
+
+    async def _stop_receivers(self, grace: float) -> None:
+        await asyncio.gather(*(receiver.stop(grace) for receiver in self._receivers.values()))
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=True)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def _mongod_health(mongod: EmbeddedMongod) -> PartHealth:
+    if mongod.pid is None:
+        return PartHealth(ready=False, state="starting again after a crash")
+    return PartHealth(ready=True, state=f"running, process {mongod.pid}, {redact(mongod.uri)}")
+
+
+def _listening(receiver: Receiver) -> PartHealth:
+    return PartHealth(ready=True, state=f"listening on {receiver.endpoint}")

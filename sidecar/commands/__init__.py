@@ -1,0 +1,1 @@
+"""The commands of `otlp-mongo`, one module each, imported when they run."""

@@ -1,0 +1,49 @@
+"""`otlp-mongo config`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import orjson
+
+from sidecar.settings import load
+from sidecar.settings.describe import Row, describe
+
+if TYPE_CHECKING:
+    from sidecar.cli import ConfigFormat
+
+
+def run(output: ConfigFormat) -> None:
+    """Print every setting on stdout, and what looks like a misspelt one on stderr."""
+    loaded = load()
+    for warning in loaded.warnings:
+        sys.stderr.write(f"otlp-mongo: {warning}\n")
+    rows = describe(loaded)
+    match output.value:
+        case "json":
+            text = orjson.dumps([asdict(row) for row in rows], option=orjson.OPT_INDENT_2).decode()
+        case "env":
+            text = "\n".join(_env(rows))
+        case _:
+            text = "\n".join(_table(rows))
+    sys.stdout.write(text + "\n")
+
+
+def _env(rows: Iterable[Row]) -> Iterable[str]:
+    """Lines fit for a `.env` file; those at their default are comments."""
+    for row in rows:
+        yield f"# {row.description} Takes {row.takes}."
+        assignment = f"{row.name}={shlex.quote(row.value) if row.value else ''}"
+        yield f"# {assignment}" if row.source == "default" else assignment
+
+
+def _table(rows: Sequence[Row]) -> Iterable[str]:
+    head = ("SETTING", "VALUE", "DEFAULT", "SOURCE")
+    lines = [head, *((row.name, row.value or "-", row.default or "-", row.source) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for line in lines:
+        yield "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()

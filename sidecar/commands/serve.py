@@ -1,0 +1,101 @@
+"""`otlp-mongo serve`: run until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+import structlog
+import uvloop
+
+from sidecar import logs
+from sidecar.application import Sidecar
+from sidecar.settings import LoadedSettings, load
+
+_log = structlog.get_logger(__name__)
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_FORCED = 1
+
+
+def run(*, embedded: bool) -> None:
+    """Run a sidecar in this process; exit with 1 when it could not stop cleanly.
+
+    Raises:
+        UserError: it cannot start, and why.
+    """
+    loaded = load()
+    settings = loaded.settings
+    logs.configure(settings.log_level, settings.log_format)
+    for warning in _warnings(loaded, embedded=embedded):
+        _log.warning(warning)
+    sidecar = Sidecar(settings, embedded=embedded)
+    if not uvloop.run(_serve(sidecar, talkative=logs.is_console(settings.log_format, sys.stderr))):
+        sys.exit(1)
+
+
+def _warnings(loaded: LoadedSettings, *, embedded: bool) -> list[str]:
+    warnings = list(loaded.warnings)
+    if embedded and loaded.settings.mongodb_uri is not None:
+        warnings.append("MONGODB_URI is set but not used: --embedded stores in a mongod of its own")
+    return warnings
+
+
+async def _serve(sidecar: Sidecar, *, talkative: bool) -> bool:
+    """Start, wait for a signal, stop. Returns whether it stopped cleanly."""
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, _on_signal, number, asked_to_stop)
+    if not await _started(sidecar, asked_to_stop):
+        return True
+    if talkative:
+        sys.stderr.write(_what_next(sidecar))
+    await asked_to_stop.wait()
+    clean = await sidecar.stop()
+    _log.info("stopped")
+    return clean
+
+
+def _on_signal(number: int, asked_to_stop: asyncio.Event) -> None:
+    if asked_to_stop.is_set():
+        _log.error("a second signal: ending at once", signal=signal.Signals(number).name)
+        logging.shutdown()
+        # Nothing is lost that was acknowledged, and the embedded mongod ends with us.
+        os._exit(_FORCED)
+    asked_to_stop.set()
+
+
+async def _started(sidecar: Sidecar, asked_to_stop: asyncio.Event) -> bool:
+    """Start; False when a signal came first, and all that had started is stopped again."""
+    starting = asyncio.create_task(sidecar.start())
+    stopping = asyncio.create_task(asked_to_stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait((starting,))
+    if starting.cancelled():
+        return False
+    starting.result()
+    return True
+
+
+def _what_next(sidecar: Sidecar) -> str:
+    """For people who see the sidecar for the first time."""
+    facts = sidecar.facts()
+    lines = ["", "Try next:"]
+    lines.append("  otlp-mongo demo                      send a small shop's telemetry, see what is stored")
+    if "grpc" in facts:
+        lines.append(f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{facts['grpc']}")
+    elif "http" in facts:
+        lines.append(
+            f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{facts['http']} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+        )
+    lines.append(
+        f"  mongosh '{facts['local']}' --eval 'db.getSiblingDB(\"{facts['local database']}\").spans.findOne()'"
+    )
+    return "\n".join(lines) + "\n\n"

@@ -1,0 +1,70 @@
+"""Building the parts from the settings: the one place that knows which class plays which role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
+
+from exporter import BatchFactory, Exporter
+from exporter.interfaces import Transcoder
+from exporter.mongodb import MongoConfig
+from receiver.admission import MemoryBudget
+from receiver.grpc_receiver import GrpcReceiver
+from receiver.handler import ExportHandler
+from receiver.http_receiver import HttpReceiver
+from receiver.telemetry import ReceiverMetrics
+from sidecar.settings import Settings
+
+Receiver = GrpcReceiver | HttpReceiver
+
+_SERVER_SELECTION = timedelta(seconds=3)
+
+
+def destination_configs(settings: Settings, local_uri: str) -> Iterator[MongoConfig]:
+    """The MongoDBs to store in, the local one first. `local_uri`: of the settings, or of the embedded mongod."""
+    yield _config(settings, "local", local_uri, settings.mongodb_database)
+    if settings.cloud_uri is not None:
+        database = settings.cloud_database or settings.mongodb_database
+        yield _config(settings, "cloud", settings.cloud_uri.get_secret_value(), database)
+
+
+def _config(settings: Settings, name: str, uri: str, database: str) -> MongoConfig:
+    return MongoConfig(
+        name=name,
+        uri=uri,
+        database=database,
+        retention=_retention(settings),
+        metrics_timeseries=settings.metrics_timeseries,
+        timeout=settings.insert_timeout,
+        server_selection_timeout=min(_SERVER_SELECTION, settings.start_timeout),
+        inserts_in_flight=settings.insert_concurrency,
+    )
+
+
+def _retention(settings: Settings) -> Mapping[str, timedelta]:
+    """By signal name, those that are set."""
+    by_signal = {
+        "traces": settings.retention_spans,
+        "logs": settings.retention_logs,
+        "metrics": settings.retention_metrics,
+    }
+    return {signal: retention for signal, retention in by_signal.items() if retention is not None}
+
+
+def build_receivers(
+    settings: Settings, transcoder: Transcoder, exporter: Exporter, registry: CollectorRegistry
+) -> Mapping[str, Receiver]:
+    """The receivers that have an endpoint, by the name of their setting."""
+    batches = BatchFactory(transcoder, deduplicate=settings.deduplicate)
+    handler = ExportHandler(batches, exporter, MemoryBudget(settings.memory_budget), ReceiverMetrics(registry))
+    size = settings.max_request_bytes
+    receivers: dict[str, Receiver] = {}
+    if settings.grpc_endpoint:
+        receivers["OTLP_MONGO_GRPC_ENDPOINT"] = GrpcReceiver(settings.grpc_endpoint, handler, max_request_bytes=size)
+    if settings.http_endpoint:
+        receivers["OTLP_MONGO_HTTP_ENDPOINT"] = HttpReceiver(
+            settings.http_endpoint, handler, max_request_bytes=size, cors_allowed_origins=settings.cors_origins
+        )
+    return receivers

@@ -1,0 +1,218 @@
+"""The whole sidecar as a process: started, sent to by the SDK, looked into, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from sidecar.embedded import MongodNotFound, MongodState, find_mongod
+
+pytestmark = pytest.mark.integration
+
+_COMMAND = [sys.executable, "-c", "from sidecar.cli import main; main()"]
+_PATIENCE = 30.0
+
+
+@dataclass
+class Running:
+    """A sidecar process and the folder it runs in."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What it wrote down about itself."""
+        loaded: dict[str, Any] = json.loads((self.folder / "data" / "sidecar.json").read_text())
+        return loaded
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*_COMMAND, *arguments], capture_output=True, text=True, cwd=self.folder, env=self.environment, timeout=50
+        )
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://{self.state['admin']}{path}", timeout=10) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if (self.folder / "data" / "sidecar.json").exists() and self.get("/readyz")[0] == 200:
+                return
+            time.sleep(0.05)
+        self.process.kill()
+        pytest.fail(f"the sidecar was not ready: {self.log()}")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_PATIENCE)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+def _start(folder: Path, *arguments: str, **variables: str) -> Running:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTLP_MONGO_", "MONGODB_"))}
+    ports = {f"OTLP_MONGO_{name}_ENDPOINT": "127.0.0.1:0" for name in ("GRPC", "HTTP", "ADMIN")}
+    environment = inherited | ports | variables
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([*_COMMAND, "serve", *arguments], stderr=log, text=True, cwd=folder, env=environment)
+    return Running(process, folder, environment)
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    try:
+        find_mongod()
+    except MongodNotFound as error:
+        pytest.skip(str(error))
+    running = _start(tmp_path_factory.mktemp("embedded"), "--embedded")
+    running.wait_until_ready()
+    yield running
+    if running.process.poll() is None:
+        running.process.kill()
+        running.process.wait()
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+def test_demo_over_transport_shows_documents_of_all_signals(embedded: Running, transport: str) -> None:
+    other = "http" if transport == "grpc" else "grpc"
+    state = embedded.folder / "data" / "sidecar.json"
+    before = state.read_text()
+    state.write_text(json.dumps(embedded.state | {other: None}))
+
+    result = embedded.command("demo")
+    state.write_text(before)
+
+    assert result.returncode == 0, result.stderr
+    assert "10 in spans, 3 in logs, 10 in metrics" in result.stdout
+    assert 'status: { code: "ERROR", message: "payment declined" }' in result.stdout
+    assert 'body: "payment declined: limit of 400 EUR exceeded by 20.00"' in result.stdout
+    assert 'type: "exponentialHistogram"' in result.stdout
+
+
+def test_healthcheck_of_running_sidecar_exits_0(embedded: Running) -> None:
+    result = embedded.command("healthcheck")
+
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_readyz_names_each_part(embedded: Running) -> None:
+    status, text = embedded.get("/readyz")
+
+    assert status == 200
+    assert set(json.loads(text)["parts"]) == {
+        "sidecar",
+        "embedded mongod",
+        "local MongoDB",
+        "OTLP_MONGO_GRPC_ENDPOINT",
+        "OTLP_MONGO_HTTP_ENDPOINT",
+    }
+
+
+def test_metrics_have_receiver_exporter_and_process(embedded: Running) -> None:
+    _, text = embedded.get("/metrics")
+
+    assert "otlp_mongo_receiver_" in text
+    assert "otlp_mongo_exporter_" in text
+    assert "process_cpu_seconds_total" in text
+
+
+def test_ready_line_names_bound_endpoints_and_store(embedded: Running) -> None:
+    line = next(entry for entry in map(json.loads, embedded.log().splitlines()) if entry["message"] == "ready")
+
+    assert line["grpc"] == embedded.state["grpc"]
+    assert not line["http"].endswith(":0")
+    assert line["local"].startswith("mongodb://127.0.0.1:")
+    assert line["local_database"] == "otel"
+
+
+def test_second_sidecar_in_same_folder_exits_1_with_one_line(embedded: Running) -> None:
+    result = embedded.command("serve", "--embedded")
+
+    assert result.returncode == 1
+    assert "is in use by another sidecar" in result.stderr.splitlines()[-1]
+
+
+def test_serve_on_port_in_use_exits_1_and_names_setting(embedded: Running, tmp_path: Path, mongodb_uri: str) -> None:
+    second = _start(tmp_path, MONGODB_URI=mongodb_uri, OTLP_MONGO_GRPC_ENDPOINT=embedded.state["grpc"])
+
+    exit_code = second.process.wait(_PATIENCE)
+
+    assert exit_code == 1
+    assert f"otlp-mongo: OTLP_MONGO_GRPC_ENDPOINT: cannot listen on {embedded.state['grpc']}" in second.log()
+    assert "Traceback" not in second.log()
+    assert not (tmp_path / "data" / "sidecar.json").exists()
+
+
+def test_check_against_real_mongodb_exits_0(tmp_path: Path, mongodb_uri: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTLP_MONGO_")}
+    ports = {f"OTLP_MONGO_{name}_ENDPOINT": "127.0.0.1:0" for name in ("GRPC", "HTTP", "ADMIN")}
+
+    result = subprocess.run(
+        [*_COMMAND, "check"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment | ports | {"MONGODB_URI": mongodb_uri},
+        timeout=50,
+    )
+
+    assert result.returncode == 0, result.stdout
+    assert "local MongoDB: mongodb://" in result.stdout
+
+
+def test_init_makes_collections_and_can_be_repeated(tmp_path: Path, mongodb_uri: str, database_name: str) -> None:
+    variables = {"MONGODB_URI": mongodb_uri, "MONGODB_DATABASE": database_name, "OTLP_MONGO_RETENTION_SPANS": "7d"}
+    arguments = {"capture_output": True, "text": True, "cwd": tmp_path, "env": os.environ | variables, "timeout": 50}
+
+    first = subprocess.run([*_COMMAND, "init"], **arguments)
+    second = subprocess.run([*_COMMAND, "init"], **arguments)
+
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        collections = set(client[database_name].list_collection_names())
+        client.drop_database(database_name)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert {"spans", "logs", "metrics"} <= collections
+
+
+def test_sigterm_stops_within_grace_with_exit_code_0(embedded: Running) -> None:
+    """The last of this file: it ends the sidecar of the others."""
+    mongod = MongodState.read(embedded.folder / "data" / "mongod")
+    assert mongod is not None
+    started = time.monotonic()
+
+    exit_code = embedded.stop()
+
+    assert exit_code == 0
+    assert time.monotonic() - started < 10
+    assert not Path(f"/proc/{mongod.pid}").exists()
+    assert not (embedded.folder / "data" / "sidecar.json").exists()
+
+
+def test_sigterm_while_waiting_for_mongodb_exits_0(tmp_path: Path) -> None:
+    running = _start(tmp_path, MONGODB_URI="mongodb://127.0.0.1:1/", OTLP_MONGO_START_TIMEOUT="5m")
+    deadline = time.monotonic() + _PATIENCE
+    while "transcoder chosen" not in running.log() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert running.stop() == 0
