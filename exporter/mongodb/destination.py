@@ -62,6 +62,7 @@ class MongoDestination:
         """
         self._running = running = self._open()
         self._setting_up = asyncio.create_task(self._set_up(running), name=f"set up {self.name}")
+        self._setting_up.add_done_callback(self._on_set_up)
 
     async def connect(self) -> None:
         """Like `start`, but make no collections: for a command that does one thing. Raises like `start`."""
@@ -75,6 +76,7 @@ class MongoDestination:
         if self._setting_up is not None:
             self._setting_up.cancel()
             await asyncio.wait([self._setting_up])
+            self._setting_up = None
         await asyncio.gather(*(group.stop(grace.total_seconds()) for group in self._groups.values()))
         self._groups.clear()
         await running.client.close()
@@ -188,6 +190,10 @@ class MongoDestination:
         failure = failures.from_exception(error).error
         self._problem = self._redact(str(failure))
         return type(failure)(self._problem)
+
+    def _on_set_up(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("making collections and indexes failed", destination=self.name, exc_info=error)
 
     def _on_availability(self, up: bool) -> None:
         self._metrics.set_up(up)
