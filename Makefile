@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -92,6 +92,9 @@ $(BENCH_READY): $(READY)
 $(LOADGEN): $(wildcard benchmarks/loadgen/*)
 	@command -v go >/dev/null || { echo "the load generator is built with Go, which is not there: https://go.dev/dl" >&2; exit 1; }
 	$(GO_ENV) go build -C benchmarks/loadgen -trimpath -o $(CURDIR)/$@ .
+
+protos: $(READY) ## The stubs of protos/*.proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. protos/*.proto
 
 lock: ## Resolve the pins in constraints.txt anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-package otlp-mongo \

@@ -176,10 +176,12 @@ async def test_replay_slow_destination_is_drained_before_live_inserts_go_to_it_a
     setup.pipeline.breaker.fail("took too long")
     closed_with: list[int] = []
     changed = setup.pipeline.breaker._on_change
-    setup.pipeline.breaker._on_change = lambda closed, reason: (
-        closed_with.append(setup.pipeline.backlog.batches),
-        changed(closed, reason),
-    )
+
+    def on_change(closed: bool, reason: str) -> None:
+        closed_with.append(setup.pipeline.backlog.batches)
+        changed(closed, reason)
+
+    setup.pipeline.breaker._on_change = on_change
 
     async with setup.running():
         await until(lambda: setup.pipeline.breaker.closed)
