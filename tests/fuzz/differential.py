@@ -17,12 +17,15 @@ from exporter.batch import Batch
 from exporter.errors import MalformedPayload
 from exporter.interfaces import Inspection, Transcoder
 from exporter.signals import SIGNALS, Signal
+from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
 from exporter.transcode.native import NativeTranscoder
 from exporter.transcode.reference import ReferenceTranscoder
-from tests.fuzz.generate import payload
+from tests.fuzz.generate import mutated, payload
 
-MAX_DOCUMENTS_BYTES = 16_384
-"""Small, so that payloads are met that are over it, and that the exact size decides."""
+_TIGHT_DOCUMENTS_BYTES = 1024
+"""A bound that many payloads are over, so that the exact size decides."""
+_MUTANTS = 9
+"""Of each payload: they cost much less than the payload itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Outcome:
 class Comparison:
     """Both transcoders, side by side."""
 
-    def __init__(self, max_documents_bytes: int = MAX_DOCUMENTS_BYTES) -> None:
+    def __init__(self, max_documents_bytes: int) -> None:
         self._native = NativeTranscoder(max_documents_bytes=max_documents_bytes)
         self._reference = ReferenceTranscoder(max_documents_bytes=max_documents_bytes)
 
@@ -63,26 +66,30 @@ def _shown(shown: Outcome) -> str:
     return f"{shown.inspection} {shown.refusal} {[(bson.decode(each), each.hex()) for each in shown.documents]}"
 
 
+def fuzz(rng: Random, seconds: float) -> tuple[int, str]:
+    """How many payloads were compared, and what differed for the last one; empty when nothing did for any."""
+    comparisons = [Comparison(bound) for bound in (MAX_DOCUMENTS_BYTES, _TIGHT_DOCUMENTS_BYTES)]
+    signals = list(SIGNALS.values())
+    deadline = time.monotonic() + seconds
+    runs = 0
+    while time.monotonic() < deadline:
+        signal, comparison = rng.choice(signals), rng.choice(comparisons)
+        original = payload(rng, signal.request.DESCRIPTOR)
+        for data in (original, *(mutated(rng, original) for _ in range(_MUTANTS))):
+            runs += 1
+            if difference := comparison.difference(signal, data):
+                return runs, difference
+    return runs, ""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=SystemRandom().getrandbits(32))
     arguments = parser.parse_args()
-    rng, comparison = Random(arguments.seed), Comparison()
-    signals = list(SIGNALS.values())
-    deadline = time.monotonic() + arguments.seconds
-    runs = 0
-    print(f"seed {arguments.seed}", flush=True)
-    while time.monotonic() < deadline:
-        for _ in range(1000):
-            signal = rng.choice(signals)
-            data = payload(rng, signal.request.DESCRIPTOR)
-            if difference := comparison.difference(signal, data):
-                print(f"after {runs} payloads: {difference}", file=sys.stderr)
-                return 1
-            runs += 1
-    print(f"{runs} payloads, no difference")
-    return 0
+    runs, difference = fuzz(Random(arguments.seed), arguments.seconds)
+    print(f"seed {arguments.seed}: {runs} payloads, {difference or 'no difference'}")
+    return 1 if difference else 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from exporter.transcode.native.bson cimport (
     write_uuid,
 )
 from exporter.transcode.native.wire cimport Bytes
-from exporter.transcode.native.workspace cimport Error, Workspace, append
+from exporter.transcode.native.workspace cimport Error, Workspace, append, fail
 
 
 cdef inline Bytes no_bytes() noexcept nogil:
@@ -70,5 +70,7 @@ cdef inline void end_record(Workspace *ws, size_t start) noexcept nogil:
     cdef uint32_t size
     append(ws, &ws.out, ws.origin.data, ws.origin.size)
     end(ws, start)
+    if ws.out.size > ws.limit:
+        fail(ws, Error.TOO_LARGE)
     size = <uint32_t>ws.out.size
     append(ws, &ws.ends, &size, sizeof(size))

@@ -76,13 +76,11 @@ cdef inline const uint8_t *read_varint32(
 
 
 cdef inline const uint8_t *read_tag(const uint8_t *at, const uint8_t *end, uint32_t *tag) noexcept nogil:
-    """NULL: there is none, or its field number is 0."""
+    """NULL: there is none."""
     if at != end and at[0] < 0x80:
         tag[0] = at[0]
-        at += 1
-    else:
-        at = read_varint32(at, end, 0xFFFFFFFF, tag)
-    return at if at is not NULL and tag[0] >= 8 else NULL
+        return at + 1
+    return read_varint32(at, end, 0xFFFFFFFF, tag)
 
 
 cdef inline const uint8_t *read_bytes(const uint8_t *at, const uint8_t *end, Bytes *bytes) noexcept nogil:
@@ -109,7 +107,10 @@ cdef inline const uint8_t *read_fixed(const uint8_t *at, const uint8_t *end, siz
 
 
 cdef inline const uint8_t *skip_group(const uint8_t *at, const uint8_t *end, uint32_t tag, uint32_t depth) noexcept nogil:
-    """Returns the end of the group whose start tag was read, and which stands in `depth` messages."""
+    """Returns the end of the group whose start tag was read, and which stands in `depth` messages.
+
+    Like upb, it lets a field number 0 pass, which is an error everywhere else.
+    """
     cdef uint32_t groups[MOST_DEPTH]
     cdef uint32_t count = 0
     cdef uint32_t wire
@@ -150,7 +151,7 @@ cdef inline const uint8_t *read_field(const uint8_t *at, const uint8_t *end, uin
     cdef uint32_t wire
     field.start = at
     at = read_tag(at, end, &field.tag)
-    if at is NULL:
+    if at is NULL or field.tag < 8:  # there is no field number 0
         return NULL
     wire = field.tag & 7
     if wire == LEN:
