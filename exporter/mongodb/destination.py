@@ -53,6 +53,7 @@ class MongoDestination:
         self._groups: dict[str, GroupCommit] = {}
         self._running: _Running | None = None
         self._setting_up: asyncio.Task[None] | None = None
+        self._came_up = asyncio.Event()
 
     async def start(self) -> None:
         """Make the client, which connects in the background; collections and indexes are made once it has.
@@ -85,6 +86,14 @@ class MongoDestination:
     def available(self) -> asyncio.Event:
         """Set while the driver knows a server that takes writes; await it to learn when there is one again."""
         return self._get_running().availability.up
+
+    async def returned(self) -> None:
+        """Return when the driver finds a server that takes writes after there was none.
+
+        Each such event is told once, also when it came before the call: there is one who waits for it.
+        """
+        await self._came_up.wait()
+        self._came_up.clear()
 
     def health(self) -> Health:
         """How the destination does, without asking it."""
@@ -198,6 +207,7 @@ class MongoDestination:
     def _on_availability(self, up: bool) -> None:
         self._metrics.set_up(up)
         if up:
+            self._came_up.set()
             _log.info("destination takes writes", destination=self.name)
         elif self._running is not None:
             _log.warning("destination has no server that takes writes", destination=self.name)

@@ -98,6 +98,7 @@ def is_copy(error: Mapping[str, Any]) -> bool:
 
 
 def shorten(message: str) -> str:
-    # PyMongo appends the whole reply, which adds nothing for people.
-    message = message.partition(", full error: ")[0]
+    """The part of a message that people need: PyMongo appends the whole reply, or its whole view of the servers."""
+    for appendix in (", full error: ", " (configured timeouts: ", ", Timeout: "):
+        message = message.partition(appendix)[0]
     return message if len(message) <= _REASON_LENGTH else message[: _REASON_LENGTH - 1] + "…"

@@ -37,6 +37,7 @@ async def test_insert_while_mongod_is_killed_loses_nothing_and_stores_nothing_tw
     destination = MongoDestination(config, ExporterMetrics(CollectorRegistry()))
     await destination.connect()
     await destination.ping()
+    await destination.returned()
     assert mongod.pid is not None
 
     calls = [
@@ -47,6 +48,8 @@ async def test_insert_while_mongod_is_killed_loses_nothing_and_stores_nothing_tw
     os.kill(mongod.pid, signal.SIGKILL)
     results = await asyncio.gather(*calls, return_exceptions=True)
     acknowledged = [number for number, result in enumerate(results) if isinstance(result, InsertResult)]
+    async with asyncio.timeout(30):
+        await destination.returned()
     again = await _insert_until_it_works(destination, 50_000)
     await destination.stop()
     await mongod.stop()

@@ -61,6 +61,7 @@ def test_is_copy_only_for_the_index_on_id(error: dict[str, object], copy: bool) 
 
 def test_shorten_long_message_drops_the_reply_and_cuts() -> None:
     assert failures.shorten("bad, full error: {...}") == "bad"
+    assert failures.shorten("refused (configured timeouts: 1ms), Timeout: 3.0s, Topology") == "refused"
     assert len(failures.shorten("x" * 9000)) == 500
 
 
