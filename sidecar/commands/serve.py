@@ -9,7 +9,6 @@ import signal
 import sys
 
 import structlog
-import uvloop
 
 from sidecar import logs
 from sidecar.application import Sidecar
@@ -33,7 +32,7 @@ def run(*, embedded: bool) -> None:
     for warning in _warnings(loaded, embedded=embedded):
         _log.warning(warning)
     sidecar = Sidecar(settings, embedded=embedded)
-    if not uvloop.run(_serve(sidecar, talkative=logs.is_console(settings.log_format, sys.stderr))):
+    if not asyncio.run(_serve(sidecar, talkative=logs.is_console(settings.log_format, sys.stderr))):
         sys.exit(1)
 
 
