@@ -34,7 +34,7 @@ class Lifecycle:
         self._started: list[Part] = []
 
     async def start(self, rollback_grace: float = 5.0) -> None:
-        """Start all. If one fails, or the start is cancelled, it and those before it are stopped; its error is raised."""
+        """Start all. When one fails or the start is cancelled, that one and those before it are stopped again."""
         try:
             for part in self._parts:
                 _log.debug("starting", part=part.name)
