@@ -1,9 +1,9 @@
 """Inserts ready BSON documents and sorts what MongoDB answers.
 
-Of PyMongo's ways to insert, an `insert` command with raw documents takes the least CPU time: a tenth to a quarter less
-than `insert_many`, which is no slower than `bulk_write`. What `insert_many` does beyond it is done here or not needed:
-`chunks` cuts messages to size, and a repeated command needs no transaction number, since the documents' `_id`s make it
-idempotent.
+Of PyMongo's ways to insert, an `insert` command with raw documents took the least CPU time in our process: 4 to 31
+% less than `insert_many` for 10 to 2,000 documents, and less than `bulk_write`. What `insert_many` does beyond it
+is done here or not needed: `chunks` cuts messages to size, and a repeated command needs no transaction number,
+since the documents' `_id`s make it idempotent (but in a time-series collection, which knows no unique `_id`).
 """
 
 from __future__ import annotations
