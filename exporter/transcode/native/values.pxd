@@ -160,16 +160,18 @@ cdef inline Tree plant(Workspace *ws, Occurrences *pairs, uint32_t level) noexce
     cdef Tree tree
     cdef Occurrences left = pairs[0]
     cdef Message pair
-    cdef Node node
+    cdef Node *leaf
     memset(&tree, 0, sizeof(Tree))
     tree.root = ws.nodes.size
     tree.slots = ws.slots.size
     tree.value_depth = left.first.depth + 2
-    memset(&node, 0, sizeof(Node))
-    add(ws, &tree, &node)
+    add(ws, &tree, 0, 0)
     while next_message(ws, &left, &pair):
-        read_pair(ws, pair, &node)
-        place(ws, &tree, &node, level)
+        leaf = add(ws, &tree, 0, 0)
+        if leaf is NULL:
+            break
+        read_pair(ws, pair, leaf)
+        place(ws, &tree, tree.size - 1, level)
     return tree
 
 
@@ -184,12 +186,11 @@ cdef inline Node *node_of(Workspace *ws, Tree *tree, uint32_t index) noexcept no
 
 
 cdef inline void read_pair(Workspace *ws, Message pair, Node *node) noexcept nogil:
-    """Make a node of a KeyValue; its name is the whole key."""
+    """Set a node's name, to the whole key, and its value."""
     cdef Occurrences values
     cdef Message value
     cdef Field field
     values.count = 0
-    memset(node, 0, sizeof(Node))
     while next_field(ws, &pair, &field):
         if field.tag == KEY:
             node.name = <uint32_t>(field.bytes.data - ws.payload)
@@ -218,17 +219,17 @@ cdef inline Bytes name_of(Workspace *ws, Node *node) noexcept nogil:
     return name
 
 
-cdef inline void place(Workspace *ws, Tree *tree, Node *leaf, uint32_t level) noexcept nogil:
-    """Add a node, whose name is the whole key, to the tree or to those that have no place in it."""
+cdef inline void place(Workspace *ws, Tree *tree, uint32_t leaf, uint32_t level) noexcept nogil:
+    """Give a node, whose name is the whole key, its place in the tree or among those that have none."""
     cdef uint32_t ends[MOST_LEVELS]
-    cdef Bytes key = name_of(ws, leaf)
+    cdef Bytes key = name_of(ws, node_of(ws, tree, leaf))
+    cdef uint32_t offset = node_of(ws, tree, leaf).name
     cdef uint32_t room = MOST_LEVELS - level if level < MOST_LEVELS else 0
     cdef uint32_t count = otlp_split_key(key.data, key.size, ends, room)
     cdef uint32_t segment = 0
     cdef uint32_t start = 0
     cdef uint32_t parent = 0
     cdef uint32_t found
-    cdef Node branch
     while segment < count:
         found = find(ws, tree, parent, key.data + start, ends[segment] - start)
         if found == NONE:
@@ -242,58 +243,52 @@ cdef inline void place(Workspace *ws, Tree *tree, Node *leaf, uint32_t level) no
     if segment >= count:
         add_unplaced(ws, tree, leaf)
         return
-    memset(&branch, 0, sizeof(Node))
-    while segment + 1 < count:
-        branch.name = leaf.name + start
-        branch.name_size = ends[segment] - start
-        parent = add_child(ws, tree, parent, &branch)
+    while segment + 1 < count and add(ws, tree, offset + start, ends[segment] - start) is not NULL:
+        connect(ws, tree, parent, tree.size - 1)
+        parent = tree.size - 1
         start = ends[segment] + 1
         segment += 1
-    leaf.name += start
-    leaf.name_size -= start
-    add_child(ws, tree, parent, leaf)
+    node_of(ws, tree, leaf).name = offset + start
+    node_of(ws, tree, leaf).name_size = ends[segment] - start
+    connect(ws, tree, parent, leaf)
 
 
-cdef inline uint32_t add(Workspace *ws, Tree *tree, Node *node) noexcept nogil:
-    """Returns the node's index; the root's where there is no memory for it."""
-    if not push_node(ws, node):
-        return NONE
-    tree.size += 1
-    return tree.size - 1
+cdef inline Node *add(Workspace *ws, Tree *tree, uint32_t name, uint32_t name_size) noexcept nogil:
+    """Add a node that nothing refers to yet; its index is the tree's last. NULL: no memory."""
+    cdef Node *node = push_node(ws)
+    if node is not NULL:
+        tree.size += 1
+        node.name = name
+        node.name_size = name_size
+        node.parent = UNPLACED
+        node.next = node.first_child = node.last_child = NONE
+        node.value = node.value_size = node.part = node.parts = 0
+    return node
 
 
-cdef inline void add_unplaced(Workspace *ws, Tree *tree, Node *leaf) noexcept nogil:
-    cdef uint32_t index
-    leaf.parent = UNPLACED
-    index = add(ws, tree, leaf)
+cdef inline void add_unplaced(Workspace *ws, Tree *tree, uint32_t leaf) noexcept nogil:
     if tree.first_unplaced == NONE:
-        tree.first_unplaced = index
+        tree.first_unplaced = leaf
     else:
-        node_of(ws, tree, tree.last_unplaced).next = index
-    tree.last_unplaced = index
+        node_of(ws, tree, tree.last_unplaced).next = leaf
+    tree.last_unplaced = leaf
 
 
-cdef inline uint32_t add_child(Workspace *ws, Tree *tree, uint32_t parent, Node *node) noexcept nogil:
-    """Returns the child's index."""
-    cdef uint32_t index
-    cdef Node *above
-    node.parent = parent
-    index = add(ws, tree, node)
-    if index == NONE:
-        return NONE
-    above = node_of(ws, tree, parent)
+cdef inline void connect(Workspace *ws, Tree *tree, uint32_t parent, uint32_t child) noexcept nogil:
+    """Make a node the last child of another."""
+    cdef Node *above = node_of(ws, tree, parent)
+    node_of(ws, tree, child).parent = parent
     if above.first_child == NONE:
-        above.first_child = index
+        above.first_child = child
     else:
-        node_of(ws, tree, above.last_child).next = index
-    above.last_child = index
+        node_of(ws, tree, above.last_child).next = child
+    above.last_child = child
     tree.fields += 1
     if tree.fields > SMALL:
         if tree.fields > tree.mask // 2:
             build_table(ws, tree)
         else:
-            enter(ws, tree, index)
-    return index
+            enter(ws, tree, child)
 
 
 cdef inline uint32_t find(

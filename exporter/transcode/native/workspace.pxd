@@ -109,16 +109,16 @@ cdef inline bint push_part(Workspace *ws, size_t start, size_t size) noexcept no
     return True
 
 
-cdef inline bint push_node(Workspace *ws, Node *node) noexcept nogil:
+cdef inline Node *push_node(Workspace *ws) noexcept nogil:
+    """A new node, yet to be set: in place, for a copy of what was just written has to wait for it. NULL: no memory."""
     cdef void *moved
     if ws.nodes.size == ws.nodes.capacity:
         moved = grown(ws, ws.nodes.items, sizeof(Node), ws.nodes.size + 1, &ws.nodes.capacity)
         if moved is NULL:
-            return False
+            return NULL
         ws.nodes.items = <Node *>moved
-    ws.nodes.items[ws.nodes.size] = node[0]
     ws.nodes.size += 1
-    return True
+    return &ws.nodes.items[ws.nodes.size - 1]
 
 
 cdef inline bint resize_slots(Workspace *ws, size_t size) noexcept nogil:
