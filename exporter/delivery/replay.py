@@ -39,7 +39,8 @@ class Replayer:
         self._metrics = metrics
         self._running = asyncio.Event()
         self._running.set()
-        self._idle = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._settled = asyncio.Event()
         self._progress = _Progress(pipeline.name)
         self._task: asyncio.Task[None] | None = None
 
@@ -60,13 +61,18 @@ class Replayer:
 
     def pause(self) -> None:
         self._running.clear()
+        self._settled.set()
 
     def resume(self) -> None:
         self._running.set()
 
     async def drained(self) -> None:
         """Return once nothing waits for the destination: only a replay that is not paused gets there."""
-        await self._idle.wait()
+        await self._drained.wait()
+
+    async def settled(self) -> None:
+        """Return once nothing waits, or what waits cannot be brought over now."""
+        await self._settled.wait()
 
     async def _run(self) -> None:
         while True:
@@ -85,7 +91,7 @@ class Replayer:
         await self._running.wait()
         pipeline.woken.clear()
         if not pipeline.breaker.closed:
-            self._idle.clear()
+            self._note(stuck=True)
             await self._probe()
             return
         try:
@@ -94,7 +100,7 @@ class Replayer:
             pipeline.breaker.fail(str(error))
             return
         if not brought:
-            self._idle.set()
+            self._note(stuck=False)
             self._progress.finish()
             await pipeline.woken.wait()
 
@@ -116,6 +122,12 @@ class Replayer:
         else:
             pipeline.breaker.succeed()
 
+    def _note(self, *, stuck: bool) -> None:
+        """Tell those who wait for the backlog's end how it stands. `stuck`: the destination does not take it now."""
+        drained = not self._pipeline.backlog.batches
+        _set(self._drained, drained)
+        _set(self._settled, drained or stuck)
+
     async def _wait_for_probe(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -131,7 +143,7 @@ class Replayer:
         stored = _first_bytes(await self._buffer.oldest(name, batches), self._pipeline.config.replay_bytes)
         if not stored:
             return False
-        self._idle.clear()
+        self._note(stuck=False)
         outcomes = await asyncio.gather(*(self._bring(item.batch) for item in stored), return_exceptions=True)
         brought = [item for item, outcome in zip(stored, outcomes, strict=True) if outcome is None]
         await self._buffer.remove(name, [item.position for item in brought])
@@ -152,6 +164,13 @@ class Replayer:
             await pipeline.set_aside(batch, f"it cannot be transcoded: {error!r}")
             return
         await pipeline.insert(batch, documents, pipeline.config.replay_timeout)
+
+
+def _set(event: asyncio.Event, value: bool) -> None:
+    if value:
+        event.set()
+    else:
+        event.clear()
 
 
 def _first_bytes(stored: Sequence[StoredBatch], limit: int) -> Sequence[StoredBatch]:

@@ -187,3 +187,25 @@ async def test_replay_slow_destination_is_drained_before_live_inserts_go_to_it_a
         await until(lambda: setup.pipeline.breaker.closed)
 
     assert closed_with == [0]
+
+
+async def test_settled_destination_down_returns_with_the_backlog_still_there() -> None:
+    setup = Setup()
+    setup.destination.failure = DestinationUnavailable("gone")
+    await setup.buffered(batch_of())
+
+    async with setup.running():
+        await asyncio.wait_for(setup.replayer.settled(), timeout=5)
+
+    assert setup.pipeline.backlog.batches == 1
+
+
+async def test_drained_destination_down_but_nothing_waits_returns() -> None:
+    setup = Setup()
+    setup.destination.failure = DestinationUnavailable("gone")
+    setup.pipeline.breaker.fail("gone")
+
+    async with setup.running():
+        await setup.drained()
+
+    assert not setup.pipeline.breaker.closed
