@@ -79,10 +79,10 @@ fuzz-differential: $(READY) ## Fuzz the native transcoder against the reference,
 LOADGEN := .cache/benchmarks/loadgen
 BENCH_READY := .cache/benchmarks/.ready
 
-bench: $(BENCH_READY) $(LOADGEN) ## Measure beside Rotel and a Collector into docs/performance.md, 20 minutes (needs Go)
+bench: $(BENCH_READY) $(LOADGEN) ## Measure beside Rotel and a Collector into docs/performance.md: 20 minutes (needs Go)
 	$(BIN)/python -m benchmarks --output docs
 
-bench-quick: $(BENCH_READY) $(LOADGEN) ## The most telling measurements, a minute (needs Go)
+bench-quick: $(BENCH_READY) $(LOADGEN) ## The most telling of it: a minute (needs Go)
 	$(BIN)/python -m benchmarks --quick
 
 $(BENCH_READY): $(READY)

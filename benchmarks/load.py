@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.processes import Command
-from benchmarks.usage import Usage, usage
+from benchmarks.usage import Usage, busy_seconds, usage
 
 GENERATOR = Path(__file__).parent.parent / ".cache" / "benchmarks" / "loadgen"
 _SLACK = 60.0
@@ -43,6 +43,14 @@ class Observation:
     outcome: Outcome
     before: Mapping[str, Usage]
     after: Mapping[str, Usage]
+    machine_cpu_seconds: float
+    """CPU time that the whole machine used in the window."""
+
+    @property
+    def foreign_cpus(self) -> float:
+        """CPUs that processes used, on average, which have no part in the measurement: they disturb it."""
+        foreign = self.machine_cpu_seconds - sum(map(self.cpu_seconds, self.after))
+        return max(0.0, foreign / self.outcome.seconds)
 
     def cpu_seconds(self, name: str) -> float:
         """CPU time of a process in the window."""
@@ -76,15 +84,17 @@ async def _observe(process: Process, plan: Mapping[str, Any], pids: Mapping[str,
     assert process.stderr
     process.stdin.write(json.dumps(plan).encode() + b"\n")
     usages = []
+    busy = []
     for expected in (b"begin\n", b"end\n"):
         if await process.stdout.readline() != expected:
             raise await _failure(process.stderr)
         usages.append({name: usage(pid) for name, pid in pids.items()})
+        busy.append(busy_seconds())
     line = await process.stdout.readline()
     process.stdin.close()
     if await process.wait() != 0:
         raise await _failure(process.stderr)
-    return Observation(_outcome(json.loads(line)), *usages)
+    return Observation(_outcome(json.loads(line)), *usages, machine_cpu_seconds=busy[1] - busy[0])
 
 
 async def _failure(stderr: StreamReader) -> BenchmarkError:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +50,10 @@ class Measurement:
     start_seconds: float | None
     """From the start of the process to ready; None for what is no service."""
     idle_mib: float | None
-    load_mib: float
-    peak_mib: float
+    load_mib: float | None
+    peak_mib: float | None
+    foreign_cpus: float
+    """CPUs that other processes of the machine used meanwhile."""
 
 
 class Bench:
@@ -92,14 +95,12 @@ class Bench:
 
     async def _settle(self) -> None:
         """Wait until mongod has done what earlier measurements left it to do."""
-        async with asyncio.timeout(_QUIET_TIMEOUT):
-            before = usage(self._mongod_pid).cpu_seconds
-            while True:
-                await asyncio.sleep(_QUIET_INTERVAL)
-                after = usage(self._mongod_pid).cpu_seconds
-                if after - before < _QUIET_CPU * _QUIET_INTERVAL:
-                    return
-                before = after
+        deadline = time.monotonic() + _QUIET_TIMEOUT
+        before, used = usage(self._mongod_pid).cpu_seconds, 1.0
+        while used > _QUIET_CPU * _QUIET_INTERVAL and time.monotonic() < deadline:
+            await asyncio.sleep(_QUIET_INTERVAL)
+            after = usage(self._mongod_pid).cpu_seconds
+            before, used = after, after - before
 
     async def _measure_target(
         self, scenario: Scenario, subject: str, site: Site, own: frozenset[int], others: frozenset[int]
@@ -135,7 +136,7 @@ class Bench:
             "collection": signal.collection,
             "documents": str(documents_file(folder, scenario)),
             "batch": scenario.records,
-            "threads": scenario.connections * scenario.in_flight,
+            "threads": scenario.writers,
             "timeField": signal.time_field,
         }
         command = Command([sys.executable, "-m", "benchmarks.inserter"]).on(own)
@@ -206,6 +207,8 @@ def _measurement(
         percentile99_ms=seen.outcome.percentile99_seconds * 1e3,
         start_seconds=start_seconds,
         idle_mib=idle.resident_bytes / 2**20 if idle else None,
-        load_mib=after.resident_bytes / 2**20,
-        peak_mib=after.peak_resident_bytes / 2**20,
+        # The insert-only client's memory says nothing: it holds what it is going to insert.
+        load_mib=after.resident_bytes / 2**20 if idle else None,
+        peak_mib=after.peak_resident_bytes / 2**20 if idle else None,
+        foreign_cpus=seen.foreign_cpus,
     )

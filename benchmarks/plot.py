@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks.results import Figures
-from benchmarks.scenarios import Scenario
+from benchmarks.run import Run
 
 mpl.use("Agg")
 
 
-def save(results: Mapping[Scenario, Figures], labels: Mapping[str, str], path: Path) -> None:
+def save(done: Run, path: Path) -> None:
     """CPU time per span over spans in a request, gRPC on one core, a line for each subject."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for subject, label in labels.items():
+    for subject, label in done.labels.items():
         points = [
             (scenario.records, figures[subject].cpu_micros_per_record)
-            for scenario, figures in results.items()
+            for scenario, figures in done.results.items()
             if (scenario.signal, scenario.protocol, scenario.cores) == ("traces", "grpc", 1) and subject in figures
         ]
         if points:

@@ -17,6 +17,7 @@ from benchmarks.errors import BenchmarkError
 
 _POLL = 0.005
 _STOP_GRACE = 20.0
+_SETTINGS = ("MONGODB_", "OTLP_MONGO_", "OTEL_", "ROTEL_", "COLLECTOR_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,12 @@ async def running(command: Command, log: Path) -> AsyncIterator[Process]:
     output = await asyncio.to_thread(log.open, "wb")
     try:
         process = await asyncio.create_subprocess_exec(
-            *command.argv, env={**os.environ, **command.env}, stdin=DEVNULL, stdout=output, stderr=output
+            *command.argv,
+            cwd=log.parent,
+            env={**_neutral_environment(), **command.env},
+            stdin=DEVNULL,
+            stdout=output,
+            stderr=output,
         )
     finally:
         output.close()
@@ -45,6 +51,11 @@ async def running(command: Command, log: Path) -> AsyncIterator[Process]:
         yield process
     finally:
         await _end(process)
+
+
+def _neutral_environment() -> Mapping[str, str]:
+    """Ours without what would configure a target behind our back, as a `.env` in the working directory would."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
 
 
 async def _end(process: Process) -> None:

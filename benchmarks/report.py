@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from statistics import median
 
 from benchmarks.machine import description
 from benchmarks.measure import Measurement
 from benchmarks.results import RATIOS, Figures
+from benchmarks.run import Run
 from benchmarks.scenarios import Plan, Scenario
 
 Results = Mapping[Scenario, Figures]
@@ -19,43 +21,42 @@ _FIGURES: Sequence[tuple[str, str, str]] = (
     ("load µs/record", "load_micros_per_record", ".2f"),
     ("median ms", "median_ms", ".1f"),
     ("p99 ms", "percentile99_ms", ".1f"),
-    ("start s", "start_seconds", ".2f"),
-    ("idle MiB", "idle_mib", ".0f"),
-    ("load MiB", "load_mib", ".0f"),
+    ("MiB", "load_mib", ".0f"),
     ("peak MiB", "peak_mib", ".0f"),
+    ("foreign CPUs", "foreign_cpus", ".2f"),
 )
 _NONE = "–"
 
 
-def page(results: Results, plan: Plan, labels: Mapping[str, str], missing: Mapping[str, str], command: str) -> str:
-    """Markdown. `labels`: what each subject is; `missing`: why subjects were left out."""
-    return (
-        "\n\n".join(
-            (
-                "# Performance",
-                f"Written by `{command}`; do not edit.",
-                _introduction(plan),
-                *(f"Not measured: {labels[subject]}: {reason}." for subject, reason in missing.items()),
-                "## Ratios",
-                _ratio_table(results),
-                "![CPU time per record by records in a request](performance.png)",
-                "## Figures",
-                "\n".join(f"- `{subject}`: {label}" for subject, label in labels.items()),
-                *(_section(scenario, figures) for scenario, figures in results.items()),
-            )
-        )
-        + "\n"
+def page(done: Run, command: str) -> str:
+    """Markdown."""
+    parts = (
+        "# Performance",
+        f"Written by `make bench`, this time as `{command}`: do not edit.",
+        _introduction(done.plan),
+        *(f"Not measured: {reason}." for reason in done.missing),
+        *(f"**Failed**: {failure}" for failure in done.failures),
+        "## Ratios",
+        _ratio_table(done.results),
+        "![CPU time per record by records in a request](performance.png)",
+        "## Start and memory",
+        _footprint_table(done.results),
+        "## Figures",
+        "\n".join(f"- `{subject}`: {label}" for subject, label in done.labels.items()),
+        *(_section(scenario, figures) for scenario, figures in done.results.items()),
     )
+    return "\n\n".join(parts) + "\n"
 
 
 def _introduction(plan: Plan) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, on {description()}.\n\n"
-        f"Medians of {plan.rounds} rounds, each subject in turn in each round, {plan.seconds:g} s measured after "
+        f"Medians over rounds ({plan.rounds}), each subject in turn in each round, {plan.seconds:g} s measured after "
         f"{plan.warm_up_seconds:g} s to warm up. CPU time is the processes' own, as the operating system accounts for "
         "it, divided by the records acknowledged. Requests are all different, sent in a closed loop, and what was "
         "acknowledged is compared with what MongoDB has. The measured process has the CPUs that a row names to itself; "
-        "MongoDB and the load generator have the others, or share all where there are no others. "
+        "MongoDB and the load generator have the others, or share all where there are no others. Foreign CPUs are those that "
+        "processes outside the measurement used meanwhile: the less, the better the figures. "
         "Rotel and the Collector receive and throw away; the insert-only client starts from ready documents."
     )
 
@@ -67,6 +68,27 @@ def _ratio_table(results: Results) -> str:
         for scenario, figures in results.items()
     ]
     return _table([header, *rows])
+
+
+def _footprint_table(results: Results) -> str:
+    subjects: dict[str, list[Measurement]] = {}
+    for figures in results.values():
+        for subject, measurement in figures.items():
+            subjects.setdefault(subject, []).append(measurement)
+    header = ["", "start to ready, s", "idle, MiB", "highest under load, MiB"]
+    return _table(
+        [header, *(row for subject, all_of_it in subjects.items() if (row := _footprint(subject, all_of_it)))]
+    )
+
+
+def _footprint(subject: str, measurements: Sequence[Measurement]) -> list[str]:
+    """Medians over all scenarios, and the highest peak; empty for what is no service."""
+    starts = [m.start_seconds for m in measurements if m.start_seconds is not None]
+    idle = [m.idle_mib for m in measurements if m.idle_mib is not None]
+    peaks = [m.peak_mib for m in measurements if m.peak_mib is not None]
+    if not starts:
+        return []
+    return [f"`{subject}`", _show(median(starts), ".2f"), _show(median(idle), ".0f"), _show(max(peaks), ".0f")]
 
 
 def _section(scenario: Scenario, figures: Figures) -> str:

@@ -27,6 +27,12 @@ class Scenario:
     """Requests at once on each connection."""
 
     @property
+    def writers(self) -> int:
+        """Inserts at once of the insert-only client. More than a few large ones only make mongod's threads wait
+        for each other; small ones wait for the journal, and share it."""
+        return 4 if self.records >= 100 else self.connections * self.in_flight
+
+    @property
     def title(self) -> str:
         plural = "core" if self.cores == 1 else "cores"
         return f"{self.signal}, {self.protocol}, {self.records:,} a request, {self.cores} {plural}"

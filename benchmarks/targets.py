@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,10 +78,12 @@ def targets() -> Mapping[str, Target]:
 
 
 def _importable(module: str) -> bool:
+    """Whether it is there and built."""
     try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
+        import_module(module)
+    except ImportError:
         return False
+    return True
 
 
 def _sidecar(transcoder: str) -> Callable[[Site], Command]:
@@ -121,9 +124,9 @@ def _rotel(site: Site) -> Command:
 
 def _collector(site: Site) -> Command:
     return Command(
-        [str(COLLECTOR), "--config", str(Path(__file__).with_name("collector.yaml"))],
+        [str(COLLECTOR), "--config", str(ROOT / "collector-config" / "benchmark-nop.yaml")],
         {
-            "BENCHMARK_GRPC_ENDPOINT": f"127.0.0.1:{site.grpc_port}",
-            "BENCHMARK_HTTP_ENDPOINT": f"127.0.0.1:{site.http_port}",
+            "COLLECTOR_GRPC_ENDPOINT": f"127.0.0.1:{site.grpc_port}",
+            "COLLECTOR_HTTP_ENDPOINT": f"127.0.0.1:{site.http_port}",
         },
     )

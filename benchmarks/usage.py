@@ -32,6 +32,12 @@ def usage(pid: int) -> Usage:
     return Usage(cpu, resident, peak)
 
 
+def busy_seconds() -> float:
+    """CPU time that all processes of the machine have used since it started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
 def pin(pid: int, cpus: frozenset[int]) -> None:
     """Let all threads of a process tree run on these CPUs only; threads to come inherit it."""
     for process in _tree(pid):

@@ -1,0 +1,83 @@
+"""A whole run: all scenarios, each subject in turn in each round, so that what disturbs the machine hits all alike."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import Bench, Measurement
+from benchmarks.results import Figures, medians
+from benchmarks.scenarios import CEILING, Plan, Scenario
+from benchmarks.targets import Target
+from sidecar.embedded import EmbeddedMongod, find_mongod
+
+_CACHE_GIGABYTES = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run was to measure, and what came of it."""
+
+    plan: Plan
+    targets: Mapping[str, Target]
+    results: Mapping[Scenario, Figures]
+    failures: Sequence[str]
+    """What went wrong with measurements, which are then not among the results."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What the subjects are, by their names."""
+        return {name: target.label for name, target in self.targets.items()} | {CEILING: "a client that only inserts"}
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """What could not be measured here, and why."""
+        return [f"{target.label}: {target.missing}" for target in self.targets.values() if target.missing]
+
+
+async def run(plan: Plan, targets: Mapping[str, Target]) -> Run:
+    """Measure as planned, on a mongod of its own. A measurement that fails does not stop the others."""
+    measurements: list[Measurement] = []
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="otlp-mongo-benchmark-") as folder:
+        mongod = EmbeddedMongod(Path(folder), find_mongod(), cache_gigabytes=_CACHE_GIGABYTES)
+        await mongod.start()
+        try:
+            bench = Bench(mongod, targets, plan.seconds, plan.warm_up_seconds)
+            for scenario, subject in _order(plan, targets):
+                try:
+                    measurement = await bench.measure(scenario, subject)
+                except BenchmarkError as error:
+                    failures.append(f"{scenario.title}, {subject}: {error}")
+                    print(failures[-1], flush=True)
+                else:
+                    measurements.append(measurement)
+                    print(_line(measurement), flush=True)
+        finally:
+            await mongod.stop()
+    return Run(plan, targets, medians(measurements), failures)
+
+
+def _order(plan: Plan, targets: Mapping[str, Target]) -> Sequence[tuple[Scenario, str]]:
+    return [
+        (scenario, subject)
+        for scenario in plan.scenarios
+        for _ in range(plan.rounds)
+        for subject in scenario.subjects
+        if subject == CEILING or not targets[subject].missing
+    ]
+
+
+def _line(measurement: Measurement) -> str:
+    mongod = measurement.mongod_micros_per_record
+    memory = measurement.load_mib
+    return (
+        f"{measurement.scenario.title:45} {measurement.subject:12} {measurement.records_per_second:9,.0f} records/s, "
+        f"µs CPU/record: {measurement.cpu_micros_per_record:7.2f}"
+        + (f", mongod {mongod:6.2f}" if mongod is not None else "")
+        + (f", {memory:4.0f} MiB" if memory is not None else "")
+        + f", p99 {measurement.percentile99_ms:.0f} ms, foreign CPUs {measurement.foreign_cpus:.2f}"
+    )
