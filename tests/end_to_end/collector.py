@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,11 @@ class Collector:
 
 
 @contextmanager
-def collector(binary: Path, configuration: str, target: str, folder: Path) -> Iterator[Collector]:
-    """`target`: where it sends to. `folder`: keeps its queue; give the same again and it goes on."""
+def collector(binary: Path, configuration: Sequence[str], target: str, folder: Path) -> Iterator[Collector]:
+    """`configuration`: files laid one over the other. `target`: where it sends to.
+
+    `folder` keeps its queue: given again, a new Collector goes on where the last one ended.
+    """
     environment = {
         "COLLECTOR_GRPC_ENDPOINT": "127.0.0.1:0",
         "COLLECTOR_HTTP_ENDPOINT": "127.0.0.1:0",
@@ -30,7 +33,8 @@ def collector(binary: Path, configuration: str, target: str, folder: Path) -> It
         "COLLECTOR_QUEUE_DIR": str(folder / "queue"),
         "OTLP_MONGO_TARGET": target,
     }
-    with Program([binary, "--config", CONFIGURATIONS / configuration], environment, folder) as program:
+    arguments = [f"--config={CONFIGURATIONS / name}" for name in configuration]
+    with Program([binary, *arguments], environment, folder) as program:
         listening = program.line(lambda line: line.get("msg") == "Starting GRPC server")
         program.line(lambda line: str(line.get("msg")).startswith("Everything is ready"))
         yield Collector(program, listening["endpoint"])

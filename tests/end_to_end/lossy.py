@@ -1,11 +1,11 @@
-"""Proxies that lose answers: the first request to each service is stored, but its sender is told to try again."""
+"""Proxies that lose answers: a request is stored, but its sender is told to try again."""
 
 from __future__ import annotations
 
 import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,18 +20,27 @@ import grpc
 class Requests:
     """The bodies that came by, by gRPC method or HTTP path."""
 
+    lost: float
+    """How many answers get lost at each service, from the first on."""
     bodies: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, service: str, body: bytes) -> bool:
         """Returns whether its answer is to be lost."""
         self.bodies[service].append(body)
-        return len(self.bodies[service]) == 1
+        return len(self.bodies[service]) <= self.lost
 
-    def await_twice(self, services: int, seconds: float = 20) -> None:
-        """Wait until that many services had two requests."""
+    def await_each(self, count: int, *, services: int = 3) -> None:
+        """Wait until so many services had `count` requests each."""
+        self._await(lambda: [len(bodies) for bodies in list(self.bodies.values())] == [count] * services)
+
+    def await_different(self, count: int, *, services: int = 3) -> None:
+        """Wait until so many services had `count` different requests each."""
+        self._await(lambda: [len(set(bodies)) for bodies in list(self.bodies.values())] == [count] * services)
+
+    def _await(self, reached: Callable[[], bool], seconds: float = 20) -> None:
         deadline = time.monotonic() + seconds
-        while (counts := [len(bodies) for bodies in list(self.bodies.values())]) != [2] * services:
-            assert time.monotonic() < deadline, counts
+        while not reached():
+            assert time.monotonic() < deadline, {service: len(bodies) for service, bodies in self.bodies.items()}
             time.sleep(0.02)
 
 
