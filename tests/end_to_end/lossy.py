@@ -77,7 +77,7 @@ def lossy_http(target: str, requests: Requests) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            status, headers, answer = _post(target + self.path, body, self.headers)
+            status, headers, answer = _post(target + self.path, body, dict(self.headers))
             if requests.add(self.path, body):
                 status, headers, answer = 503, {}, b""
             self.send_response(status)
@@ -98,6 +98,6 @@ def lossy_http(target: str, requests: Requests) -> Iterator[str]:
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
-    kept = {name: headers[name] for name in ("content-type", "content-encoding") if name in headers}
+    kept = {name: value for name, value in headers.items() if name.lower() in ("content-type", "content-encoding")}
     with urllib.request.urlopen(urllib.request.Request(url, body, kept, method="POST"), timeout=10) as answer:
         return answer.status, {"content-type": answer.headers["content-type"]}, answer.read()
