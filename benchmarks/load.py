@@ -94,7 +94,7 @@ async def _observe(process: Process, plan: Mapping[str, Any], pids: Mapping[str,
     process.stdin.close()
     if await process.wait() != 0:
         raise await _failure(process.stderr)
-    return Observation(_outcome(json.loads(line)), *usages, machine_cpu_seconds=busy[1] - busy[0])
+    return Observation(_outcome(json.loads(line)), usages[0], usages[1], busy[1] - busy[0])
 
 
 async def _failure(stderr: StreamReader) -> BenchmarkError:

@@ -55,8 +55,8 @@ def _introduction(plan: Plan) -> str:
         f"{plan.warm_up_seconds:g} s to warm up. CPU time is the processes' own, as the operating system accounts for "
         "it, divided by the records acknowledged. Requests are all different, sent in a closed loop, and what was "
         "acknowledged is compared with what MongoDB has. The measured process has the CPUs that a row names to itself; "
-        "MongoDB and the load generator have the others, or share all where there are no others. Foreign CPUs are those that "
-        "processes outside the measurement used meanwhile: the less, the better the figures. "
+        "MongoDB and the load generator have the others, or share all where there are no others. Foreign CPUs are "
+        "those that processes outside the measurement used meanwhile: the less, the better the figures. "
         "Rotel and the Collector receive and throw away; the insert-only client starts from ready documents."
     )
 
@@ -76,9 +76,8 @@ def _footprint_table(results: Results) -> str:
         for subject, measurement in figures.items():
             subjects.setdefault(subject, []).append(measurement)
     header = ["", "start to ready, s", "idle, MiB", "highest under load, MiB"]
-    return _table(
-        [header, *(row for subject, all_of_it in subjects.items() if (row := _footprint(subject, all_of_it)))]
-    )
+    rows = (_footprint(subject, measurements) for subject, measurements in subjects.items())
+    return _table([header, *filter(None, rows)])
 
 
 def _footprint(subject: str, measurements: Sequence[Measurement]) -> list[str]:
