@@ -19,7 +19,7 @@ from tests.otlp_trees import records
 RECEIVED = 1_763_928_574_123_456_789
 
 every_signal = pytest.mark.parametrize("signal", SIGNALS.values(), ids=lambda signal: signal.name)
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+thorough = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
 @every_signal
