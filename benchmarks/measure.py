@@ -77,15 +77,15 @@ class Bench:
         client: AsyncMongoClient[dict[str, Any]]
         async with AsyncMongoClient(self._mongod.uri) as client:
             await self._settle()
-            with TemporaryDirectory(prefix="otlp-mongo-benchmark-") as folder:
-                if subject == CEILING:
-                    await _create_indexes(client, database, scenario.signal)
-                    measurement = await self._measure_ceiling(scenario, database, Path(folder), own)
-                else:
+            try:
+                with TemporaryDirectory(prefix="otlp-mongo-benchmark-") as folder:
+                    if subject == CEILING:
+                        await _create_indexes(client, database, scenario.signal)
+                        return await self._measure_ceiling(scenario, database, Path(folder), own)
                     site = Site.choose(Path(folder), self._mongod.uri, database)
-                    measurement = await self._measure_target(scenario, subject, site, own, others)
-            await client.drop_database(database)
-        return measurement
+                    return await self._measure_target(scenario, subject, site, own, others)
+            finally:
+                await client.drop_database(database)
 
     @property
     def _mongod_pid(self) -> int:
