@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ import bson
 from exporter.batch import Batch
 from exporter.errors import MalformedPayload
 from exporter.interfaces import Inspection, Transcoder
-from exporter.signals import SIGNALS, Signal
+from exporter.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
 from exporter.transcode.native import NativeTranscoder
 from exporter.transcode.reference import ReferenceTranscoder
 from tests.fuzz.generate import mutated, payload
 
+CORPUS_SIGNALS = (TRACES, LOGS, METRICS)
+"""What the first byte of an input of the corpus chooses from (native_core.pyx)."""
 _TIGHT_DOCUMENTS_BYTES = 1024
 """A bound that many payloads are over, so that the exact size decides."""
 _MUTANTS = 9
@@ -66,13 +69,13 @@ def _shown(shown: Outcome) -> str:
     return f"{shown.inspection} {shown.refusal} {[(bson.decode(each), each.hex()) for each in shown.documents]}"
 
 
-def fuzz(rng: Random, seconds: float) -> tuple[int, str]:
+def fuzz(rng: Random, seconds: float = math.inf, most_runs: float = math.inf) -> tuple[int, str]:
     """How many payloads were compared, and what differed for the last one; empty when nothing did for any."""
     comparisons = [Comparison(bound) for bound in (MAX_DOCUMENTS_BYTES, _TIGHT_DOCUMENTS_BYTES)]
     signals = list(SIGNALS.values())
     deadline = time.monotonic() + seconds
     runs = 0
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and runs < most_runs:
         signal, comparison = rng.choice(signals), rng.choice(comparisons)
         original = payload(rng, signal.request.DESCRIPTOR)
         for data in (original, *(mutated(rng, original) for _ in range(_MUTANTS))):

@@ -6,7 +6,13 @@ from exporter.interfaces import Transcoder
 from exporter.transcode.reference import ReferenceTranscoder
 
 
-@pytest.fixture(scope="session", params=[ReferenceTranscoder], ids=lambda transcoder: transcoder.__name__)
+def _native() -> Transcoder:
+    module = pytest.importorskip("exporter.transcode.native", exc_type=ImportError)
+    made: Transcoder = module.NativeTranscoder()
+    return made
+
+
+@pytest.fixture(scope="session", params=[ReferenceTranscoder, _native], ids=["reference", "native"])
 def transcoder(request: pytest.FixtureRequest) -> Transcoder:
     """Each transcoder there is. They keep nothing of what they are given, so one serves all tests."""
     made: Transcoder = request.param()
