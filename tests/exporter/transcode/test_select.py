@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.transcode.select import TranscoderMissing, select_transcoder
+
+
+@pytest.fixture
+def _not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "exporter.transcode.native", None)
+
+
+@pytest.mark.parametrize("choice", ["auto", "native"])
+def test_select_native_built_is_chosen_and_logged(choice: str) -> None:
+    pytest.importorskip("exporter.transcode.native", exc_type=ImportError)
+
+    with capture_logs() as logs:
+        transcoder = select_transcoder(choice)  # type: ignore[arg-type]
+
+    assert transcoder.name == "native"
+    assert [(line["log_level"], line["transcoder"], line["setting"]) for line in logs] == [("info", "native", choice)]
+
+
+def test_select_reference_is_chosen_though_native_is_built() -> None:
+    transcoder = select_transcoder("reference")
+
+    assert transcoder.name == "reference"
+
+
+@pytest.mark.usefixtures("_not_built")
+def test_select_auto_native_missing_warns_and_takes_reference() -> None:
+    with capture_logs() as logs:
+        transcoder = select_transcoder("auto")
+
+    assert transcoder.name == "reference"
+    assert [line["log_level"] for line in logs] == ["warning", "info"]
+    assert "native transcoder was not built" in logs[0]["event"]
+
+
+@pytest.mark.usefixtures("_not_built")
+def test_select_native_missing_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(TranscoderMissing, match="install with a C compiler at hand, or set OTLP_MONGO_TRANSCODER=auto"):
+        select_transcoder("native")
