@@ -44,7 +44,9 @@ class Inflater:
             if not piece and not unpacked and not self._decoder.eof:
                 raise MalformedPayload(f"the body is cut short: its {self._encoding} stream has no end")
             output += unpacked
-            self._next += len(piece) - len(self._decoder.unconsumed_tail) - len(self._decoder.unused_data)
+            # At the end of a stream, zlib leaves what follows in both places.
+            left = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
+            self._next += len(piece) - len(left)
         return bytes(output)
 
     def _next_member(self) -> bool:

@@ -92,5 +92,5 @@ def payload(signal: Signal, text: str = "x") -> bytes:
 async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     """Wait for what has no event to wait for."""
     async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)  # noqa: ASYNC110
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)

@@ -184,6 +184,17 @@ async def test_export_exactly_at_limit_succeeds(rig: Rig, channel, compression):
     assert [len(taken) for taken in rig.exporter.payloads] == [LIMIT]
 
 
+async def test_export_19_mebibytes_with_usual_limit_succeeds(rig: Rig):
+    receiver = GrpcReceiver("127.0.0.1:0", rig.handler, max_request_bytes=20 << 20)
+    await receiver.start()
+
+    async with grpc.aio.insecure_channel(receiver.endpoint) as channel:
+        await send(channel, spans_of_size(19 << 20))
+    await receiver.stop(1.0)
+
+    assert [len(taken) for taken in rig.exporter.payloads] == [19 << 20]
+
+
 @pytest.mark.parametrize("compression", [PLAIN, GZIP, DEFLATE], ids=str)
 async def test_export_one_byte_over_limit_answers_resource_exhausted_for_good(rig: Rig, channel, compression):
     body = spans_of_size(LIMIT + 1)
