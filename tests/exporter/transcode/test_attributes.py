@@ -185,6 +185,26 @@ def test_attributes_levels_in_arrays_count(transcoder: Transcoder, segments: int
     assert ("attributesUnnested" not in written) is placed
 
 
+@pytest.mark.parametrize(("segments", "placed"), [(61, True), (62, False)])
+def test_attributes_levels_in_unnested_count(transcoder: Transcoder, segments: int, placed: bool) -> None:
+    """The map stands at level 3: `attributesUnnested`, the pair, its `v`."""
+    key = ".".join("d" * segments)
+
+    (pair,) = span_with(transcoder, [("", [(key, 1)])])["attributesUnnested"]
+
+    assert ("attributesUnnested" not in pair["v"]) is placed
+
+
+@pytest.mark.parametrize(("segments", "placed"), [(59, True), (60, False)])
+def test_attributes_levels_in_unnested_of_a_map_count(transcoder: Transcoder, segments: int, placed: bool) -> None:
+    """The inner map stands at level 5: `attributes`, the outer map, its `attributesUnnested`, the pair, its `v`."""
+    key = ".".join("d" * segments)
+
+    (pair,) = span_with(transcoder, [("a", [("", [(key, 1)])])])["attributes"]["a"]["attributesUnnested"]
+
+    assert ("attributesUnnested" not in pair["v"]) is placed
+
+
 def test_attributes_of_every_owner_have_their_unnested_beside_them(transcoder: Transcoder) -> None:
     request, span = span_request()
     group = request.resource_spans[0]
