@@ -1,0 +1,191 @@
+"""The retry buffer, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, Self, TypeVar
+
+import structlog
+
+from exporter.batch import Batch
+from exporter.buffer.codec import Codec, Record
+from exporter.buffer.config import BufferConfig
+from exporter.buffer.errors import BufferUnavailable, Damaged
+from exporter.buffer.report import VerifyReport
+from exporter.buffer.store import Store
+from exporter.buffer.telemetry import BufferMetrics
+from exporter.interfaces import Backlog, StoredBatch
+
+_log = structlog.get_logger(__name__)
+
+_GROUP_BATCHES = 256
+_GROUP_BYTES = 16 << 20
+"""Bounds of one transaction, so that its fsync does not take long."""
+_SMALL = 4 << 10
+"""Bytes up to which compressing on the loop takes less time than going to a thread."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RetryBuffer:
+    """A `BatchBuffer` in a folder. All file work is done in one thread, compressing and checking in another.
+
+    Appends that come while a transaction is being written share the next one, and its fsync.
+    """
+
+    def __init__(self, store: Store, files: ThreadPoolExecutor) -> None:
+        self._store = store
+        self._files = files
+        self._codec = Codec()
+        self._codec_thread = ThreadPoolExecutor(1, "buffer-codec")
+        self._waiting: list[tuple[Record, str, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._writer = asyncio.create_task(self._write(), name="retry buffer")
+
+    @classmethod
+    async def open(cls, config: BufferConfig, destinations: Sequence[str], metrics: BufferMetrics) -> Self:
+        """Open a buffer for these destinations; what waits for others stays and is reported.
+
+        Raises:
+            BufferInUse, BufferReadOnly: the text says what to do.
+        """
+        files = ThreadPoolExecutor(1, "buffer-files")
+        store = Store(config, destinations, metrics)
+        try:
+            await asyncio.get_running_loop().run_in_executor(files, store.open)
+        except BaseException:
+            files.shutdown(wait=False)
+            raise
+        return cls(store, files)
+
+    async def append(self, batch: Batch, destination: str) -> None:
+        """Return once the batch is on disk for good. One that waits there already is not stored twice.
+
+        A caller that is cancelled leaves the batch stored or not.
+
+        Raises:
+            BufferFull: there is no room.
+            BufferUnavailable: the disk failed.
+        """
+        record = await self._encode(batch)
+        if self._closing:
+            raise BufferUnavailable("the retry buffer is closed")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((record, destination, done))
+        self._wake.set()
+        await done
+
+    async def oldest(self, destination: str, limit: int, after: int = 0) -> Sequence[StoredBatch]:
+        """The first batches behind position `after`, oldest first: at most `limit`, and not more than some 32 MiB.
+
+        Damaged ones are set aside, counted and passed over; so are those of signals that this version does not know,
+        which stay. None are returned only when there are none.
+
+        Raises:
+            BufferUnavailable: the disk failed, or the buffer is closed.
+        """
+        while found := await self._in_files(self._store.read, destination, limit, after):
+            batches: list[StoredBatch] = []
+            for position, outcome in await self._decode(found):
+                if isinstance(outcome, Damaged):
+                    await self._in_files(self._store.set_aside, position, str(outcome))
+                else:
+                    batches.append(StoredBatch(position, outcome))
+            if batches:
+                return batches
+            after = found[-1][0]
+        return []
+
+    async def remove(self, destination: str, positions: Sequence[int]) -> None:
+        """These need not wait for the destination any longer.
+
+        A power cut just after may bring them back, which costs a replay and makes no second record.
+        """
+        await self._in_files(self._store.remove, destination, positions)
+
+    def status(self) -> Mapping[str, Backlog]:
+        """The backlog of each destination, also of those that are not configured but that batches wait for."""
+        return self._store.status
+
+    async def drop(self, destination: str) -> Backlog:
+        """Throw away what waits for a destination, and return what it was. For those that will never come back."""
+        return await self._in_files(self._store.drop, destination)
+
+    async def verify(self) -> VerifyReport:
+        """Read and check everything; change nothing. Appends wait meanwhile."""
+        return await self._in_files(self._store.verify)
+
+    async def close(self) -> None:
+        """Write what is being appended, then close. Takes effect once."""
+        if self._closing:
+            return
+        self._closing = True
+        self._wake.set()
+        await self._writer
+        await asyncio.get_running_loop().run_in_executor(self._files, self._store.close)
+        self._files.shutdown(wait=False)
+        self._codec_thread.shutdown(wait=False)
+
+    async def _in_files(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._closing:
+            raise BufferUnavailable("the retry buffer is closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._files, lambda: function(*args, **kwargs))
+        except (OSError, sqlite3.Error, Damaged) as error:
+            raise BufferUnavailable(f"the retry buffer cannot be read or written: {error}") from error
+
+    async def _encode(self, batch: Batch) -> Record:
+        if self._closing or len(batch.payload) <= _SMALL:
+            return self._codec.encode(batch)
+        return await asyncio.get_running_loop().run_in_executor(self._codec_thread, self._codec.encode, batch)
+
+    async def _decode(self, found: Sequence[tuple[int, Record]]) -> Sequence[tuple[int, Batch | Damaged]]:
+        def decode(record: Record) -> Batch | Damaged:
+            try:
+                return self._codec.decode(record)
+            except Damaged as error:
+                return error
+
+        def decode_all() -> Sequence[tuple[int, Batch | Damaged]]:
+            return [(position, decode(record)) for position, record in found]
+
+        return await asyncio.get_running_loop().run_in_executor(self._codec_thread, decode_all)
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting or not self._closing:
+            await self._wake.wait()
+            self._wake.clear()
+            while group := self._next_group():
+                items = [(record, destination) for record, destination, _ in group]
+                try:
+                    outcomes: Sequence[Exception | None] = await loop.run_in_executor(
+                        self._files, self._store.append, items
+                    )
+                except Exception:
+                    # A defect must not leave callers waiting for ever: they are told to come again.
+                    _log.exception("writing to the retry buffer failed unexpectedly")
+                    outcomes = [BufferUnavailable("writing to the retry buffer failed unexpectedly")] * len(group)
+                for (_, _, done), outcome in zip(group, outcomes, strict=True):
+                    if done.done():
+                        continue  # its caller was cancelled
+                    if outcome is None:
+                        done.set_result(None)
+                    else:
+                        done.set_exception(outcome)
+                await loop.run_in_executor(self._files, self._store.tidy)
+
+    def _next_group(self) -> Sequence[tuple[Record, str, asyncio.Future[None]]]:
+        size = count = 0
+        for record, _, _ in self._waiting[:_GROUP_BATCHES]:
+            size += len(record.data)
+            if count and size > _GROUP_BYTES:
+                break
+            count += 1
+        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        return group

@@ -1,0 +1,38 @@
+"""What a user sets about the retry buffer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+_SEGMENTS = 32
+"""A full buffer has about this many segments: few enough to hold all open, enough that one is a small part."""
+_MIN_SEGMENT = 1 << 18
+_MAX_SEGMENT = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class BufferConfig:
+    """Where the buffer lies and how large it may grow."""
+
+    folder: Path
+    max_bytes: int
+    """Bytes that all its files may take, SQLite's write-ahead logs included."""
+    overflow: Literal["refuse", "drop_oldest"] = "refuse"
+    """What to do at the bound: refuse the new, or throw away the oldest segment (and count its records)."""
+    min_free_bytes: int = 64 << 20
+    """Free bytes to leave on the file system."""
+    segment_bytes: int = 0
+    """Size at which a segment is followed by the next; 0 takes a 32nd of `max_bytes`."""
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 1 << 20:
+            raise ValueError(f"max_bytes is {self.max_bytes}; the buffer needs at least {1 << 20}")
+        if self.min_free_bytes < 0 or self.segment_bytes < 0:
+            raise ValueError("min_free_bytes and segment_bytes must not be negative")
+
+    @property
+    def segment_limit(self) -> int:
+        """Bytes at which a segment is followed by the next."""
+        return self.segment_bytes or min(max(self.max_bytes // _SEGMENTS, _MIN_SEGMENT), _MAX_SEGMENT)
