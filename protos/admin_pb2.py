@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12protos/admin.proto\x12\x13otlp_mongo.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"K\n\x11GetStatusResponse\x12\x36\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32 .otlp_mongo.admin.v1.Destination\"\x96\x01\n\x0b\x44\x65stination\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nconfigured\x18\x02 \x01(\x08\x12\x0f\n\x07healthy\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x15\n\rreplay_paused\x18\x05 \x01(\x08\x12-\n\x07\x62\x61\x63klog\x18\x06 \x01(\x0b\x32\x1c.otlp_mongo.admin.v1.Backlog\"f\n\x07\x42\x61\x63klog\x12\x0f\n\x07\x62\x61tches\x18\x01 \x01(\x04\x12\x0f\n\x07records\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12*\n\x06oldest\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0e\n\x0c\x44rainRequest\")\n\x12PauseReplayRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"*\n\x13ResumeReplayRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"\x15\n\x13VerifyBufferRequest\"I\n\x14VerifyBufferResponse\x12\x0f\n\x07\x62\x61tches\x18\x01 \x01(\x04\x12\x0f\n\x07records\x18\x02 \x01(\x04\x12\x0f\n\x07\x64\x61maged\x18\x03 \x01(\x04\"*\n\x13\x45xportBufferRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"o\n\rBufferedBatch\x12\x0e\n\x06signal\x18\x01 \x01(\t\x12\x0f\n\x07records\x18\x02 \x01(\x04\x12,\n\x08received\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\"(\n\x11\x44ropBufferRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"%\n\x12\x44ropBufferResponse\x12\x0f\n\x07\x62\x61tches\x18\x01 \x01(\x04\"\xa7\x01\n\nDeadLetter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x0e\n\x06signal\x18\x03 \x01(\t\x12\x0f\n\x07records\x18\x04 \x01(\x04\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x63ode\x18\x06 \x01(\x05\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x0f\n\x07payload\x18\x08 \x01(\x0c\"<\n\x16ListDeadLettersRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"7\n\x14GetDeadLetterRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"<\n\x18ReplayDeadLettersRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\"<\n\x19ReplayDeadLettersResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x04\x12\x0f\n\x07refused\x18\x02 \x01(\x04\";\n\x17PurgeDeadLettersRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\"+\n\x18PurgeDeadLettersResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x04\x32\xc4\x08\n\x05\x41\x64min\x12Z\n\tGetStatus\x12%.otlp_mongo.admin.v1.GetStatusRequest\x1a&.otlp_mongo.admin.v1.GetStatusResponse\x12T\n\x05\x44rain\x12!.otlp_mongo.admin.v1.DrainRequest\x1a&.otlp_mongo.admin.v1.GetStatusResponse0\x01\x12^\n\x0bPauseReplay\x12\'.otlp_mongo.admin.v1.PauseReplayRequest\x1a&.otlp_mongo.admin.v1.GetStatusResponse\x12`\n\x0cResumeReplay\x12(.otlp_mongo.admin.v1.ResumeReplayRequest\x1a&.otlp_mongo.admin.v1.GetStatusResponse\x12\x63\n\x0cVerifyBuffer\x12(.otlp_mongo.admin.v1.VerifyBufferRequest\x1a).otlp_mongo.admin.v1.VerifyBufferResponse\x12^\n\x0c\x45xportBuffer\x12(.otlp_mongo.admin.v1.ExportBufferRequest\x1a\".otlp_mongo.admin.v1.BufferedBatch0\x01\x12]\n\nDropBuffer\x12&.otlp_mongo.admin.v1.DropBufferRequest\x1a\'.otlp_mongo.admin.v1.DropBufferResponse\x12\x61\n\x0fListDeadLetters\x12+.otlp_mongo.admin.v1.ListDeadLettersRequest\x1a\x1f.otlp_mongo.admin.v1.DeadLetter0\x01\x12[\n\rGetDeadLetter\x12).otlp_mongo.admin.v1.GetDeadLetterRequest\x1a\x1f.otlp_mongo.admin.v1.DeadLetter\x12r\n\x11ReplayDeadLetters\x12-.otlp_mongo.admin.v1.ReplayDeadLettersRequest\x1a..otlp_mongo.admin.v1.ReplayDeadLettersResponse\x12o\n\x10PurgeDeadLetters\x12,.otlp_mongo.admin.v1.PurgeDeadLettersRequest\x1a-.otlp_mongo.admin.v1.PurgeDeadLettersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12protos/admin.proto\x12\x13otlp_mongo.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"K\n\x11GetStatusResponse\x12\x36\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32 .otlp_mongo.admin.v1.Destination\"\x96\x01\n\x0b\x44\x65stination\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nconfigured\x18\x02 \x01(\x08\x12\x0f\n\x07healthy\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x15\n\rreplay_paused\x18\x05 \x01(\x08\x12-\n\x07\x62\x61\x63klog\x18\x06 \x01(\x0b\x32\x1c.otlp_mongo.admin.v1.Backlog\"f\n\x07\x42\x61\x63klog\x12\x0f\n\x07\x62\x61tches\x18\x01 \x01(\x04\x12\x0f\n\x07records\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12*\n\x06oldest\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0e\n\x0c\x44rainRequest\")\n\x12PauseReplayRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"*\n\x13ResumeReplayRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"\x15\n\x13VerifyBufferRequest\"[\n\x14VerifyBufferResponse\x12\x0f\n\x07\x62\x61tches\x18\x01 \x01(\x04\x12\x0f\n\x07records\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x61mage\x18\x03 \x03(\t\x12\x11\n\tuntouched\x18\x04 \x03(\t\"*\n\x13\x45xportBufferRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"o\n\rBufferedBatch\x12\x0e\n\x06signal\x18\x01 \x01(\t\x12\x0f\n\x07records\x18\x02 \x01(\x04\x12,\n\x08received\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\"(\n\x11\x44ropBufferRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"6\n\x12\x44ropBufferResponse\x12\x0f\n\x07\x62\x61tches\x18\x01 \x01(\x04\x12\x0f\n\x07records\x18\x02 \x01(\x04\"\xa7\x01\n\nDeadLetter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x0e\n\x06signal\x18\x03 \x01(\t\x12\x0f\n\x07records\x18\x04 \x01(\x04\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x63ode\x18\x06 \x01(\x05\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x0f\n\x07payload\x18\x08 \x01(\x0c\"<\n\x16ListDeadLettersRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"7\n\x14GetDeadLetterRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"<\n\x18ReplayDeadLettersRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\"<\n\x19ReplayDeadLettersResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x04\x12\x0f\n\x07refused\x18\x02 \x01(\x04\";\n\x17PurgeDeadLettersRequest\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\t\"+\n\x18PurgeDeadLettersResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x04\x32\xc4\x08\n\x05\x41\x64min\x12Z\n\tGetStatus\x12%.otlp_mongo.admin.v1.GetStatusRequest\x1a&.otlp_mongo.admin.v1.GetStatusResponse\x12T\n\x05\x44rain\x12!.otlp_mongo.admin.v1.DrainRequest\x1a&.otlp_mongo.admin.v1.GetStatusResponse0\x01\x12^\n\x0bPauseReplay\x12\'.otlp_mongo.admin.v1.PauseReplayRequest\x1a&.otlp_mongo.admin.v1.GetStatusResponse\x12`\n\x0cResumeReplay\x12(.otlp_mongo.admin.v1.ResumeReplayRequest\x1a&.otlp_mongo.admin.v1.GetStatusResponse\x12\x63\n\x0cVerifyBuffer\x12(.otlp_mongo.admin.v1.VerifyBufferRequest\x1a).otlp_mongo.admin.v1.VerifyBufferResponse\x12^\n\x0c\x45xportBuffer\x12(.otlp_mongo.admin.v1.ExportBufferRequest\x1a\".otlp_mongo.admin.v1.BufferedBatch0\x01\x12]\n\nDropBuffer\x12&.otlp_mongo.admin.v1.DropBufferRequest\x1a\'.otlp_mongo.admin.v1.DropBufferResponse\x12\x61\n\x0fListDeadLetters\x12+.otlp_mongo.admin.v1.ListDeadLettersRequest\x1a\x1f.otlp_mongo.admin.v1.DeadLetter0\x01\x12[\n\rGetDeadLetter\x12).otlp_mongo.admin.v1.GetDeadLetterRequest\x1a\x1f.otlp_mongo.admin.v1.DeadLetter\x12r\n\x11ReplayDeadLetters\x12-.otlp_mongo.admin.v1.ReplayDeadLettersRequest\x1a..otlp_mongo.admin.v1.ReplayDeadLettersResponse\x12o\n\x10PurgeDeadLetters\x12,.otlp_mongo.admin.v1.PurgeDeadLettersRequest\x1a-.otlp_mongo.admin.v1.PurgeDeadLettersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,29 +49,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYBUFFERREQUEST']._serialized_start=533
   _globals['_VERIFYBUFFERREQUEST']._serialized_end=554
   _globals['_VERIFYBUFFERRESPONSE']._serialized_start=556
-  _globals['_VERIFYBUFFERRESPONSE']._serialized_end=629
-  _globals['_EXPORTBUFFERREQUEST']._serialized_start=631
-  _globals['_EXPORTBUFFERREQUEST']._serialized_end=673
-  _globals['_BUFFEREDBATCH']._serialized_start=675
-  _globals['_BUFFEREDBATCH']._serialized_end=786
-  _globals['_DROPBUFFERREQUEST']._serialized_start=788
-  _globals['_DROPBUFFERREQUEST']._serialized_end=828
-  _globals['_DROPBUFFERRESPONSE']._serialized_start=830
-  _globals['_DROPBUFFERRESPONSE']._serialized_end=867
-  _globals['_DEADLETTER']._serialized_start=870
-  _globals['_DEADLETTER']._serialized_end=1037
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=1039
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=1099
-  _globals['_GETDEADLETTERREQUEST']._serialized_start=1101
-  _globals['_GETDEADLETTERREQUEST']._serialized_end=1156
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=1158
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=1218
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=1220
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=1280
-  _globals['_PURGEDEADLETTERSREQUEST']._serialized_start=1282
-  _globals['_PURGEDEADLETTERSREQUEST']._serialized_end=1341
-  _globals['_PURGEDEADLETTERSRESPONSE']._serialized_start=1343
-  _globals['_PURGEDEADLETTERSRESPONSE']._serialized_end=1386
-  _globals['_ADMIN']._serialized_start=1389
-  _globals['_ADMIN']._serialized_end=2481
+  _globals['_VERIFYBUFFERRESPONSE']._serialized_end=647
+  _globals['_EXPORTBUFFERREQUEST']._serialized_start=649
+  _globals['_EXPORTBUFFERREQUEST']._serialized_end=691
+  _globals['_BUFFEREDBATCH']._serialized_start=693
+  _globals['_BUFFEREDBATCH']._serialized_end=804
+  _globals['_DROPBUFFERREQUEST']._serialized_start=806
+  _globals['_DROPBUFFERREQUEST']._serialized_end=846
+  _globals['_DROPBUFFERRESPONSE']._serialized_start=848
+  _globals['_DROPBUFFERRESPONSE']._serialized_end=902
+  _globals['_DEADLETTER']._serialized_start=905
+  _globals['_DEADLETTER']._serialized_end=1072
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=1074
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=1134
+  _globals['_GETDEADLETTERREQUEST']._serialized_start=1136
+  _globals['_GETDEADLETTERREQUEST']._serialized_end=1191
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=1193
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=1253
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=1255
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=1315
+  _globals['_PURGEDEADLETTERSREQUEST']._serialized_start=1317
+  _globals['_PURGEDEADLETTERSREQUEST']._serialized_end=1376
+  _globals['_PURGEDEADLETTERSRESPONSE']._serialized_start=1378
+  _globals['_PURGEDEADLETTERSRESPONSE']._serialized_end=1421
+  _globals['_ADMIN']._serialized_start=1424
+  _globals['_ADMIN']._serialized_end=2516
 # @@protoc_insertion_point(module_scope)

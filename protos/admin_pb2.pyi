@@ -68,14 +68,16 @@ class VerifyBufferRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class VerifyBufferResponse(_message.Message):
-    __slots__ = ("batches", "records", "damaged")
+    __slots__ = ("batches", "records", "damage", "untouched")
     BATCHES_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
-    DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    DAMAGE_FIELD_NUMBER: _ClassVar[int]
+    UNTOUCHED_FIELD_NUMBER: _ClassVar[int]
     batches: int
     records: int
-    damaged: int
-    def __init__(self, batches: _Optional[int] = ..., records: _Optional[int] = ..., damaged: _Optional[int] = ...) -> None: ...
+    damage: _containers.RepeatedScalarFieldContainer[str]
+    untouched: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, batches: _Optional[int] = ..., records: _Optional[int] = ..., damage: _Optional[_Iterable[str]] = ..., untouched: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ExportBufferRequest(_message.Message):
     __slots__ = ("destination",)
@@ -102,10 +104,12 @@ class DropBufferRequest(_message.Message):
     def __init__(self, destination: _Optional[str] = ...) -> None: ...
 
 class DropBufferResponse(_message.Message):
-    __slots__ = ("batches",)
+    __slots__ = ("batches", "records")
     BATCHES_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
     batches: int
-    def __init__(self, batches: _Optional[int] = ...) -> None: ...
+    records: int
+    def __init__(self, batches: _Optional[int] = ..., records: _Optional[int] = ...) -> None: ...
 
 class DeadLetter(_message.Message):
     __slots__ = ("id", "destination", "signal", "records", "time", "code", "reason", "payload")

@@ -102,7 +102,8 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Drain(self, request, context):
-        """Replay until nothing waits, sending the status now and then. Ends with OK once nothing waits.
+        """Resume replay where it is paused and go on until nothing waits, sending the status now and then.
+        FAILED_PRECONDITION when batches wait for a destination that no setting names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

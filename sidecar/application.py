@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from receiver.endpoint import ReceiverStartError
 from sidecar.admin import AdminServer
+from sidecar.admin.grpc_server import AdminGrpcServer
 from sidecar.composition import Receiver, build_receivers
 from sidecar.data_folder import DataFolder, SidecarState
 from sidecar.embedded import EmbeddedMongod, find_mongod
@@ -42,6 +43,7 @@ class Sidecar:
         self._admin = self._build_admin()
         self._mongod = EmbeddedMongod(self._folder.mongod, find_mongod()) if embedded else None
         self._store: Store | None = None
+        self._admin_service: AdminGrpcServer | None = None
         self._receivers: Mapping[str, Receiver] = {}
         self._lifecycle = Lifecycle(
             [
@@ -49,6 +51,7 @@ class Sidecar:
                 Part("admin endpoint", self._start_admin, self._stop_admin),
                 Part("embedded mongod", self._start_mongod, self._stop_mongod),
                 Part("store", self._start_store, self._stop_store),
+                Part("admin service", self._start_admin_service, self._stop_admin_service),
                 Part("receivers", self._start_receivers, self._stop_receivers),
             ]
         )
@@ -65,13 +68,16 @@ class Sidecar:
         _log.info("ready", **{key.replace(" ", "_"): value for key, value in self.facts().items()})
 
     async def stop(self) -> bool:
-        """Take no more requests, answer those in flight, close everything, within the grace time.
+        """Take no more requests, answer those in flight, drain and close everything, within the grace time.
 
         Returns whether all of it went well.
         """
         self._health.stopping()
-        _log.info("stopping", grace_seconds=self._settings.shutdown_grace.total_seconds())
-        return await self._lifecycle.stop(self._settings.shutdown_grace.total_seconds())
+        delay = self._settings.drain_delay.total_seconds()
+        grace = self._settings.shutdown_grace.total_seconds()
+        _log.info("stopping", grace_seconds=grace, accepting_seconds=delay)
+        await asyncio.sleep(delay)
+        return await self._lifecycle.stop(grace - delay)
 
     def facts(self) -> Mapping[str, str]:
         """Where it listens and where it stores, by their names; no credentials."""
@@ -90,6 +96,7 @@ class Sidecar:
             grpc=bound.get("OTLP_MONGO_GRPC_ENDPOINT"),
             http=bound.get("OTLP_MONGO_HTTP_ENDPOINT"),
             admin=self._admin.endpoint if self._admin else None,
+            admin_grpc=self._admin_service.endpoint if self._admin_service else None,
             database=self._settings.mongodb_database,
             embedded=self._mongod is not None,
         )
@@ -122,12 +129,22 @@ class Sidecar:
             await self._mongod.stop()
 
     async def _start_store(self) -> None:
-        self._store = Store(self._settings, self._local_uri(), self._registry, self._health)
+        self._store = Store(self._settings, self._local_uri(), self._folder.buffer, self._registry, self._health)
         await self._store.start()
 
     async def _stop_store(self, grace: float) -> None:
         if self._store:
             await self._store.stop(grace)
+
+    async def _start_admin_service(self) -> None:
+        if self._store and self._settings.admin_grpc_endpoint:
+            endpoint = self._folder.admin_socket_or(self._settings.admin_grpc_endpoint)
+            self._admin_service = AdminGrpcServer(endpoint, self._store.admin_service())
+            await self._admin_service.start()
+
+    async def _stop_admin_service(self, grace: float) -> None:
+        if self._admin_service:
+            await self._admin_service.stop(grace)
 
     def _local_uri(self) -> str:
         if self._mongod:

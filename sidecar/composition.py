@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from exporter import BatchFactory, Exporter
+from exporter.buffer import BufferConfig
+from exporter.delivery import DeliveryConfig
 from exporter.interfaces import Transcoder
 from exporter.mongodb import MongoConfig
 from receiver.admission import MemoryBudget
@@ -19,7 +22,8 @@ from sidecar.settings import Settings
 
 Receiver = GrpcReceiver | HttpReceiver
 
-_SERVER_SELECTION = timedelta(seconds=3)
+URI_SETTINGS = {"local": "MONGODB_URI", "cloud": "MONGODB_CLOUD_URI"}
+"""By the destination's name."""
 
 
 def destination_configs(settings: Settings, local_uri: str) -> Iterator[MongoConfig]:
@@ -37,8 +41,6 @@ def _config(settings: Settings, name: str, uri: str, database: str) -> MongoConf
         database=database,
         retention=_retention(settings),
         metrics_timeseries=settings.metrics_timeseries,
-        timeout=settings.insert_timeout,
-        server_selection_timeout=min(_SERVER_SELECTION, settings.start_timeout),
         inserts_in_flight=settings.insert_concurrency,
     )
 
@@ -51,6 +53,17 @@ def _retention(settings: Settings) -> Mapping[str, timedelta]:
         "metrics": settings.retention_metrics,
     }
     return {signal: retention for signal, retention in by_signal.items() if retention is not None}
+
+
+def delivery_config(settings: Settings, destination: str) -> DeliveryConfig:
+    """How to deliver to a destination."""
+    timeout = settings.insert_timeout if destination == "local" else settings.cloud_insert_timeout
+    return DeliveryConfig(insert_timeout=timeout.total_seconds())
+
+
+def buffer_config(settings: Settings, folder: Path) -> BufferConfig:
+    """`folder`: where the buffer lies."""
+    return BufferConfig(folder, settings.buffer_max_bytes, settings.buffer_overflow)
 
 
 def build_receivers(

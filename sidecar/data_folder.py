@@ -11,6 +11,8 @@ from pathlib import Path
 
 from sidecar.errors import UserError
 
+_LONGEST_SOCKET_PATH = 107
+
 
 class DataFolderUnusable(UserError):
     """The data folder cannot be created or written, or another sidecar has it."""
@@ -24,6 +26,7 @@ class SidecarState:
     grpc: str | None
     http: str | None
     admin: str | None
+    admin_grpc: str | None
     database: str
     embedded: bool
     """Whether it stores in an embedded mongod, whose own folder then tells where that is."""
@@ -35,6 +38,7 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.mongod = self.path / "mongod"
+        self.buffer = self.path / "buffer"
         self._state = self.path / "sidecar.json"
         self._lock: int | None = None
 
@@ -72,6 +76,16 @@ class DataFolder:
             self._state.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
+
+    def admin_socket_or(self, endpoint: str) -> str:
+        """Where the admin service listens: `endpoint`, or for `auto` a socket in this folder.
+
+        Where the folder's path is too long for a socket's (unix(7)), any free port of this machine.
+        """
+        if endpoint != "auto":
+            return endpoint
+        socket = self.path / "admin.sock"
+        return f"unix:{socket}" if len(bytes(socket)) <= _LONGEST_SOCKET_PATH else "127.0.0.1:0"
 
     def write_state(self, state: SidecarState) -> None:
         fresh = self._state.with_suffix(".new")

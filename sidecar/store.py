@@ -1,8 +1,4 @@
-"""Everything from a batch to MongoDB: transcoder, destinations, exporter.
-
-The one place that durable delivery changes: today a record is acknowledged when every destination has stored it, and
-a local MongoDB that is not there stops the start; with the retry buffer both may wait on disk instead.
-"""
+"""Everything from a batch to MongoDB: transcoder, destinations, retry buffer, delivery."""
 
 from __future__ import annotations
 
@@ -10,101 +6,143 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from exporter import Exporter
-from exporter.errors import DestinationMisconfigured, DestinationUnavailable
+from exporter.buffer import BufferMetrics, BufferOpenError, RetryBuffer
+from exporter.delivery import BacklogCollector, Delivery, DeliveryMetrics, LetterBox
+from exporter.errors import DestinationMisconfigured
 from exporter.interfaces import Transcoder
 from exporter.mongodb import MongoConfig, MongoDestination
 from exporter.telemetry import ExporterMetrics
 from exporter.transcode.select import TranscoderMissing, select_transcoder
-from sidecar.composition import destination_configs
-from sidecar.direct import DirectExporter
+from sidecar.admin.service import AdminService
+from sidecar.composition import URI_SETTINGS, buffer_config, delivery_config, destination_configs
 from sidecar.errors import UsageError, UserError
 from sidecar.health import Health, PartHealth
 from sidecar.settings import Settings, redact
 
-_PING_PAUSE = 0.1
-URI_SETTINGS = {"local": "MONGODB_URI", "cloud": "MONGODB_CLOUD_URI"}
-
-
-class MongoDBNotThere(UserError):
-    """A MongoDB did not answer in time, or does not let us in. The text has no credentials."""
+_CLOSE_SECONDS = 2.0
+"""Of the grace, what is kept for closing the clients when the backlog takes all of it."""
 
 
 class Store:
-    """Owns the destinations. Starts and stops once."""
+    """Owns destinations, buffer and delivery. Starts and stops once."""
 
-    def __init__(self, settings: Settings, local_uri: str, registry: CollectorRegistry, health: Health) -> None:
-        """Raises UsageError: the transcoder that is set is not there."""
-        self._settings = settings
-        self._configs = list(destination_configs(settings, local_uri))
-        metrics = ExporterMetrics(registry)
-        self._destinations = [MongoDestination(config, metrics) for config in self._configs]
-        self._health = health
-        self.transcoder = _transcoder(settings)
-        timeout = settings.insert_timeout.total_seconds()
-        self.exporter: Exporter = DirectExporter(self.transcoder, self._destinations, timeout)
+    def __init__(
+        self,
+        settings: Settings,
+        local_uri: str | None,
+        folder: Path,
+        registry: CollectorRegistry,
+        health: Health,
+        *,
+        offline: bool = False,
+    ) -> None:
+        """`folder`: where the retry buffer lies. `offline`: no batch will come, and replay waits until asked for.
 
-    async def start(self) -> None:
-        """Return once the local MongoDB takes writes; collections and indexes are made in the background.
+        Without a `local_uri` there are no destinations, but what waits in the buffer.
 
         Raises:
-            UserError: it does not within the start timeout, or a connection string is wrong.
+            UsageError: the transcoder that is set is not there.
         """
-        for config, destination in zip(self._configs, self._destinations, strict=True):
-            await self._open(config, destination)
-        await wait_until_up(self._configs[0], self._destinations[0], self._settings.start_timeout)
+        self._settings = settings
+        self._folder = folder
+        self._registry = registry
+        self._health = health
+        self._offline = offline
+        configs = destination_configs(settings, local_uri) if local_uri else ()
+        self._configs = {config.name: config for config in configs}
+        metrics = ExporterMetrics(registry)
+        self._destinations = {name: MongoDestination(config, metrics) for name, config in self._configs.items()}
+        self.transcoder = _transcoder(settings)
+        self._buffer: RetryBuffer | None = None
+        self._delivery: Delivery | None = None
+
+    @property
+    def exporter(self) -> Exporter:
+        """Where batches go. Only after the start."""
+        return self._started().exporter
+
+    async def start(self) -> None:
+        """Return once batches can be taken: the MongoDBs may come later, the buffer may not.
+
+        Raises:
+            UserError: the buffer cannot be opened, or a connection string is wrong.
+        """
+        try:
+            self._buffer = await RetryBuffer.open(
+                buffer_config(self._settings, self._folder), list(self._configs), BufferMetrics(self._registry)
+            )
+        except BufferOpenError as error:
+            raise UserError(f"OTLP_MONGO_DATA_DIR: {error}") from error
+        self._registry.register(BacklogCollector(self._buffer))
+        for name, destination in self._destinations.items():
+            await self._open(self._configs[name], destination)
+        self._delivery = Delivery(
+            {destination: delivery_config(self._settings, name) for name, destination in self._destinations.items()},
+            self._buffer,
+            self.transcoder,
+            DeliveryMetrics(self._registry, self._destinations),
+        )
+        self._delivery.start(paused=self._offline)
+        for name in self._destinations:
+            self._health.register(f"{name} MongoDB", partial(self._probe, name))
 
     async def stop(self, grace: float) -> None:
-        """Finish the inserts under way, for at most `grace` seconds. May be called in any state."""
-        await asyncio.gather(*(destination.stop(timedelta(seconds=grace)) for destination in self._destinations))
+        """Drain towards the destinations for at most `grace` seconds, then close. May be called in any state."""
+        if self._delivery:
+            await self._delivery.stop(max(grace - _CLOSE_SECONDS, 0))
+        close = timedelta(seconds=min(grace, _CLOSE_SECONDS))
+        await asyncio.gather(*(destination.stop(close) for destination in self._destinations.values()))
+        if self._buffer:
+            await self._buffer.close()
+
+    def admin_service(self) -> AdminService:
+        """What the commands talk to. Only after the start."""
+        delivery = self._started()
+        if self._buffer is None:
+            raise AssertionError("a delivery has a buffer")
+        letters = {
+            name: LetterBox(destination.database, destination, self.transcoder)
+            for name, destination in self._destinations.items()
+        }
+        return AdminService(delivery, self._buffer, letters)
 
     def facts(self) -> Mapping[str, str]:
         """Where it stores; no credentials."""
         facts = {}
-        for config in self._configs:
-            facts[config.name] = redact(config.uri)
-            facts[f"{config.name} database"] = config.database
+        for name, config in self._configs.items():
+            facts[name] = redact(config.uri)
+            facts[f"{name} database"] = config.database
         return facts
+
+    def _started(self) -> Delivery:
+        if self._delivery is None:
+            raise AssertionError("the store is not started")
+        return self._delivery
 
     async def _open(self, config: MongoConfig, destination: MongoDestination) -> None:
         try:
-            await (destination.start() if self._settings.create_indexes else destination.connect())
+            if self._settings.create_indexes and not self._offline:
+                await destination.start()
+            else:
+                await destination.connect()
         except DestinationMisconfigured as error:
             raise UsageError(f"{URI_SETTINGS[config.name]}: {error}") from None
-        self._health.register(f"{config.name} MongoDB", partial(_health, config, destination))
 
-
-async def wait_until_up(config: MongoConfig, destination: MongoDestination, patience: timedelta) -> None:
-    """Return once a started destination answers.
-
-    Raises:
-        MongoDBNotThere: it does not within `patience`, or refuses us.
-    """
-    setting = URI_SETTINGS[config.name]
-    deadline = asyncio.get_running_loop().time() + patience.total_seconds()
-    while True:
-        try:
-            # Not cut short: it has a timeout of its own, and cancelling one of PyMongo's waits can wake another.
-            return await destination.ping()
-        except DestinationMisconfigured as error:
-            raise MongoDBNotThere(
-                f"{setting}: {redact(config.uri)} refuses us ({error}); check user, password and authSource"
-            ) from error
-        except DestinationUnavailable as error:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise MongoDBNotThere(
-                    f"{setting}: {redact(config.uri)} cannot be reached within OTLP_MONGO_START_TIMEOUT "
-                    f"({_short(error)}); start that MongoDB, or set another one"
-                ) from error
-        await asyncio.sleep(_PING_PAUSE)
-
-
-def _short(error: DestinationUnavailable) -> str:
-    """Without PyMongo's whole view of the topology."""
-    return str(error).partition(" (configured timeouts: ")[0].partition(", Timeout: ")[0]
+    def _probe(self, name: str) -> PartHealth:
+        """A destination that takes no records makes us not ready only if it is the local one."""
+        health = self._destinations[name].health()
+        pipeline = self._started().pipelines[name]
+        state = "reachable" if health.up else "unreachable"
+        if problem := pipeline.breaker.reason or health.problem:
+            state += f": {problem}"
+        if backlog := pipeline.backlog.records:
+            state += f"; {backlog} records wait in the retry buffer"
+        return PartHealth(ready=pipeline.takes_records or name != "local", state=state)
 
 
 def _transcoder(settings: Settings) -> Transcoder:
@@ -112,12 +150,3 @@ def _transcoder(settings: Settings) -> Transcoder:
         return select_transcoder(settings.transcoder)
     except TranscoderMissing as error:
         raise UsageError(str(error)) from error
-
-
-def _health(config: MongoConfig, destination: MongoDestination) -> PartHealth:
-    health = destination.health()
-    state = "reachable" if health.up else "unreachable"
-    if health.problem:
-        state += f": {health.problem}"
-    # Records cannot be taken without the local MongoDB; another one must not keep them from it.
-    return PartHealth(ready=health.up or config.name != "local", state=state)

@@ -39,9 +39,11 @@ class Delivery:
         }
         self.exporter = FanOut(transcoder, list(self.pipelines.values()))
 
-    def start(self) -> None:
-        """Begin to replay."""
+    def start(self, *, paused: bool = False) -> None:
+        """Begin to replay, or wait for `resume` if `paused`."""
         for replayer in self.replayers.values():
+            if paused:
+                replayer.pause()
             replayer.start()
 
     async def drained(self) -> None:

@@ -11,7 +11,7 @@ from exporter.batch import Batch
 from exporter.delivery.breaker import Backoff, CircuitBreaker
 from exporter.delivery.dead_letters import DeadLetters
 from exporter.delivery.telemetry import DeliveryMetrics
-from exporter.errors import DestinationUnavailable
+from exporter.errors import DestinationUnavailable, Unavailable
 from exporter.interfaces import Backlog, BatchBuffer, Destination, Documents
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +51,12 @@ class Pipeline:
         self._buffer = buffer
         self._dead_letters = dead_letters
         self._metrics = metrics
+        self._buffer_refused = False
+
+    @property
+    def takes_records(self) -> bool:
+        """Whether the destination is up or, as far as the last batch told, the buffer has room."""
+        return self.breaker.closed or not self._buffer_refused
 
     @property
     def name(self) -> str:
@@ -75,7 +81,12 @@ class Pipeline:
                 return await self.insert(batch, documents, self.config.insert_timeout)
             except DestinationUnavailable as error:
                 self.breaker.fail(str(error))
-        await self._buffer.append(batch, self.name)
+        try:
+            await self._buffer.append(batch, self.name)
+        except Unavailable:
+            self._buffer_refused = True
+            raise
+        self._buffer_refused = False
         self._metrics.buffered(self.name, batch)
         self.woken.set()
         return ""

@@ -68,7 +68,9 @@ class Replayer:
 
     async def drained(self) -> None:
         """Return once nothing waits for the destination: only a replay that is not paused gets there."""
-        await self._drained.wait()
+        while self._pipeline.backlog.batches:
+            self._drained.clear()
+            await self._drained.wait()
 
     async def settled(self) -> None:
         """Return once nothing waits, or what waits cannot be brought over now."""

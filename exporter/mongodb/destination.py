@@ -95,6 +95,11 @@ class MongoDestination:
         await self._came_up.wait()
         self._came_up.clear()
 
+    @property
+    def database(self) -> AsyncDatabase[dict[str, Any]]:
+        """Its database, for reading. Raises DestinationUnavailable before the start and after the stop."""
+        return self._get_running().database
+
     def health(self) -> Health:
         """How the destination does, without asking it."""
         up = self._running is not None and self._running.availability.up.is_set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
@@ -11,10 +12,11 @@ from exporter.errors import DestinationMisconfigured, DestinationUnavailable
 from exporter.mongodb import MongoConfig, MongoDestination
 from exporter.telemetry import ExporterMetrics
 from sidecar import logs
-from sidecar.composition import destination_configs
+from sidecar.composition import URI_SETTINGS, destination_configs
 from sidecar.errors import NO_URI, UsageError, UserError
 from sidecar.settings import Settings, load, redact
-from sidecar.store import URI_SETTINGS, wait_until_up
+
+_PING_PAUSE = 0.1
 
 
 def run() -> None:
@@ -40,7 +42,7 @@ async def _init(settings: Settings, config: MongoConfig, destination: MongoDesti
     setting = URI_SETTINGS[config.name]
     try:
         await destination.connect()
-        await wait_until_up(config, destination, settings.start_timeout)
+        await _wait_until_up(config, destination, settings.start_timeout)
         problems = await destination.ensure()
     except DestinationMisconfigured as error:
         raise UserError(f"{setting}: {error}") from None
@@ -51,3 +53,33 @@ async def _init(settings: Settings, config: MongoConfig, destination: MongoDesti
     if problems:
         raise UserError("\n".join(f"{setting}: {problem}" for problem in problems))
     sys.stdout.write(f"{redact(config.uri)}, database {config.database}: collections and indexes are in place\n")
+
+
+async def _wait_until_up(config: MongoConfig, destination: MongoDestination, patience: timedelta) -> None:
+    """Return once a destination answers.
+
+    Raises:
+        UserError: it does not within `patience`, or refuses us. The text has no credentials.
+    """
+    setting = URI_SETTINGS[config.name]
+    deadline = asyncio.get_running_loop().time() + patience.total_seconds()
+    while True:
+        try:
+            # Not cut short: it has a timeout of its own, and cancelling one of PyMongo's waits can wake another.
+            return await destination.ping()
+        except DestinationMisconfigured as error:
+            raise UserError(
+                f"{setting}: {redact(config.uri)} refuses us ({error}); check user, password and authSource"
+            ) from error
+        except DestinationUnavailable as error:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise UserError(
+                    f"{setting}: {redact(config.uri)} cannot be reached within OTLP_MONGO_START_TIMEOUT "
+                    f"({_short(error)}); start that MongoDB, or set another one"
+                ) from error
+        await asyncio.sleep(_PING_PAUSE)
+
+
+def _short(error: DestinationUnavailable) -> str:
+    """Without PyMongo's whole view of the topology."""
+    return str(error).partition(" (configured timeouts: ")[0].partition(", Timeout: ")[0]

@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sidecar.settings.secret_files import SecretFiles
-from sidecar.settings.types import DatabaseName, Duration, Endpoint, MongoUri, TextList
+from sidecar.settings.types import AutoEndpoint, DatabaseName, Duration, Endpoint, MongoUri, TextList
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 _ADDRESS = "host:port (port 0 picks a free one), unix:/path, or off"
@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     http_endpoint: Endpoint = _setting("127.0.0.1:4318", "OTLP_MONGO_HTTP_ENDPOINT", "OTLP over HTTP.", _ADDRESS)
     admin_endpoint: Endpoint = _setting(
         "127.0.0.1:13133", "OTLP_MONGO_ADMIN_ENDPOINT", "Health, readiness, metrics and a status page.", _ADDRESS
+    )
+    admin_grpc_endpoint: AutoEndpoint = _setting(
+        "auto",
+        "OTLP_MONGO_ADMIN_GRPC_ENDPOINT",
+        "What the commands buffer and dead-letters talk to; auto: a Unix socket in the data folder.",
+        "auto, unix:/path, off, or a port of this machine alone, as in 127.0.0.1:13134",
     )
     cors_origins: TextList = _setting(
         (),
@@ -96,13 +102,21 @@ class Settings(BaseSettings):
         "auto", "OTLP_MONGO_TRANSCODER", "What turns OTLP into documents.", "auto, native or reference"
     )
 
-    # Inserts
+    # Delivery
     insert_timeout: Duration = _setting(
         timedelta(seconds=4),
         "OTLP_MONGO_INSERT_TIMEOUT",
-        "How long an insert may take before its sender is told to retry.",
+        "How long an insert into the local MongoDB may take before its records go to the retry buffer.",
         "a duration from 100ms to 5m, as in 4s",
         ge=timedelta(milliseconds=100),
+        le=timedelta(minutes=5),
+    )
+    cloud_insert_timeout: Duration = _setting(
+        timedelta(seconds=1),
+        "OTLP_MONGO_CLOUD_INSERT_TIMEOUT",
+        "The same for the second MongoDB: how long a slow one may hold up answers.",
+        "a duration from 10ms to 5m, as in 1s",
+        ge=timedelta(milliseconds=10),
         le=timedelta(minutes=5),
     )
     insert_concurrency: int = _setting(
@@ -114,6 +128,22 @@ class Settings(BaseSettings):
         le=64,
     )
 
+    # The retry buffer
+    buffer_max_bytes: ByteSize = _setting(
+        ByteSize(1 * _GIB),
+        "OTLP_MONGO_BUFFER_MAX_BYTES",
+        "What the retry buffer may take on disk; past it, senders are told to retry later.",
+        "a size from 1MiB to 16TiB, as in 1GiB",
+        ge=_MIB,
+        le=16384 * _GIB,
+    )
+    buffer_overflow: Literal["refuse", "drop_oldest"] = _setting(
+        "refuse",
+        "OTLP_MONGO_BUFFER_OVERFLOW",
+        "What a full buffer does: refuse what is new, or drop and count the oldest.",
+        "refuse or drop_oldest",
+    )
+
     # Running
     data_dir: Path = _setting(
         Path("data"), "OTLP_MONGO_DATA_DIR", "The folder for all that is kept on disk.", "the path of a folder"
@@ -121,10 +151,18 @@ class Settings(BaseSettings):
     start_timeout: Duration = _setting(
         timedelta(seconds=10),
         "OTLP_MONGO_START_TIMEOUT",
-        "How long a start waits for MongoDB.",
+        "How long the commands check and init wait for MongoDB.",
         "a duration from 100ms to 10m, as in 10s",
         ge=timedelta(milliseconds=100),
         le=timedelta(minutes=10),
+    )
+    drain_delay: Duration = _setting(
+        timedelta(0),
+        "OTLP_MONGO_DRAIN_DELAY",
+        "How long to go on accepting after SIGTERM: the app beside it stops at the same time and still sends.",
+        "a duration from 0s to 5m, as in 5s, below OTLP_MONGO_SHUTDOWN_GRACE",
+        ge=timedelta(0),
+        le=timedelta(minutes=5),
     )
     shutdown_grace: Duration = _setting(
         timedelta(seconds=25),

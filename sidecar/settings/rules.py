@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from sidecar.settings.model import Settings
-from sidecar.settings.types import format_bytes
+from sidecar.settings.types import format_bytes, format_duration, is_loopback
 
 
 def violations(settings: Settings) -> Iterator[str]:
@@ -18,6 +18,17 @@ def violations(settings: Settings) -> Iterator[str]:
             f"OTLP_MONGO_MAX_REQUEST_BYTES ({format_bytes(settings.max_request_bytes)}), or large requests never fit"
         )
     yield from _cloud(settings)
+    if settings.drain_delay and settings.drain_delay >= settings.shutdown_grace:
+        yield (
+            f"OTLP_MONGO_DRAIN_DELAY: got {format_duration(settings.drain_delay)}, takes a duration below "
+            f"OTLP_MONGO_SHUTDOWN_GRACE ({format_duration(settings.shutdown_grace)}), of which it is a part"
+        )
+    admin = settings.admin_grpc_endpoint
+    if admin not in (None, "auto") and not is_loopback(admin):
+        yield (
+            f"OTLP_MONGO_ADMIN_GRPC_ENDPOINT: got {admin!r}, takes a Unix socket or a loopback address: who reaches it "
+            "may delete records, and it asks nobody who they are"
+        )
 
 
 def _endpoints(settings: Settings) -> Iterator[str]:
@@ -25,6 +36,7 @@ def _endpoints(settings: Settings) -> Iterator[str]:
         "OTLP_MONGO_GRPC_ENDPOINT": settings.grpc_endpoint,
         "OTLP_MONGO_HTTP_ENDPOINT": settings.http_endpoint,
         "OTLP_MONGO_ADMIN_ENDPOINT": settings.admin_endpoint,
+        "OTLP_MONGO_ADMIN_GRPC_ENDPOINT": settings.admin_grpc_endpoint,
     }
     if settings.grpc_endpoint is None and settings.http_endpoint is None:
         yield "OTLP_MONGO_GRPC_ENDPOINT: got off, as did OTLP_MONGO_HTTP_ENDPOINT; takes an address for one of the two"

@@ -66,6 +66,17 @@ def parse_endpoint(value: object) -> object:
     return text
 
 
+def parse_auto_endpoint(value: object) -> object:
+    """As `parse_endpoint`, or `auto`."""
+    return value if value == "auto" else parse_endpoint(value)
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether only this machine reaches an endpoint."""
+    host = endpoint.rpartition(":")[0].strip("[]")
+    return endpoint.startswith(_UNIX) or host == "localhost" or host == "::1" or host.startswith("127.")
+
+
 def check_database(name: str) -> str:
     """A database name that MongoDB takes on every platform, and that is no system database."""
     if not name or len(name.encode()) > _LONGEST_DATABASE_NAME or set(name) & set('/\\. "$*<>:|?\0'):
@@ -89,6 +100,7 @@ def parse_list(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Endpoint = Annotated[str | None, BeforeValidator(parse_endpoint)]
+AutoEndpoint = Annotated[str | None, BeforeValidator(parse_auto_endpoint)]
 MongoUri = Annotated[SecretStr, AfterValidator(check_uri)]
 DatabaseName = Annotated[str, AfterValidator(check_database)]
 TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_list)]

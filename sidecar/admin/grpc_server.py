@@ -1,0 +1,56 @@
+"""Where the admin service listens: a Unix socket in the data folder, or a loopback address."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import grpc.aio
+
+from protos import admin_pb2_grpc
+from receiver.endpoint import Endpoint, ReceiverStartError
+from sidecar.admin.server import AdminStartError
+from sidecar.admin.service import AdminService
+
+_OWNER_ONLY = 0o600
+
+
+class AdminGrpcServer:
+    """Serves one `AdminService`. Who may reach the endpoint may administrate: there is no authentication."""
+
+    def __init__(self, endpoint: str, service: AdminService) -> None:
+        """`endpoint`: as the settings write it."""
+        self._endpoint = Endpoint.parse(endpoint)
+        self._service = service
+        self._server: grpc.aio.Server | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The address that is bound, with a real port. Before the start: the one asked for."""
+        return str(self._endpoint)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            AdminStartError: the address cannot be listened on.
+        """
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        admin_pb2_grpc.add_AdminServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]
+        try:
+            await asyncio.to_thread(self._endpoint.claim)
+            port = server.add_insecure_port(str(self._endpoint))
+        except (ReceiverStartError, RuntimeError) as error:
+            raise AdminStartError(f"OTLP_MONGO_ADMIN_GRPC_ENDPOINT: {error}") from error
+        if self._endpoint.path:
+            await asyncio.to_thread(Path(self._endpoint.path).chmod, _OWNER_ONLY)
+        else:
+            self._endpoint = self._endpoint.with_port(port)
+        await server.start()
+        self._server = server
+
+    async def stop(self, grace: float) -> None:
+        """Let calls finish for at most `grace` seconds. May be called in any state."""
+        if self._server:
+            await self._server.stop(grace)
+            await asyncio.to_thread(self._endpoint.remove_file)
