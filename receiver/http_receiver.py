@@ -25,6 +25,7 @@ TRANSPORT = "http"
 BODY_TIMEOUT_SECONDS = 30.0
 _COMPRESS_FROM_BYTES = 1024
 """Answers are a few bytes; only a long reason is worth packing."""
+_INSTANT = 0.001
 _PATHS = {signal.http_path: signal for signal in SIGNALS.values()}
 
 
@@ -81,7 +82,12 @@ class HttpReceiver:
         for listener in self._listeners:
             listener.close()
         server.pre_shutdown()
-        await server.shutdown(grace)
+        # aiohttp takes the time twice, for requests to end and for them to be cancelled, and 0 for no limit.
+        try:
+            async with asyncio.timeout(grace):
+                await server.shutdown(max(grace, _INSTANT))
+        except TimeoutError:
+            await server.shutdown(_INSTANT)
         await asyncio.to_thread(self._bound.remove_file)
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:
@@ -111,6 +117,7 @@ class HttpReceiver:
             body = await read_body(
                 request, reservation, max_bytes=self._max_request_bytes, timeout_seconds=self._body_timeout
             )
+            reservation.grow_to(len(body) * encoding.memory_factor)
             return await self._handler.export_reserved(signal, await encoding.payload(signal, body))
 
 

@@ -324,12 +324,13 @@ def refused_to_connect(endpoint: str) -> bool:
         return probe.connect_ex((host, int(port))) != 0
 
 
-async def test_stop_after_grace_cancels_what_hangs(rig: Rig, grpc_receiver, channel):
+@pytest.mark.parametrize("grace", [0.0, 0.1])
+async def test_stop_after_grace_cancels_what_hangs(rig: Rig, grpc_receiver, channel, grace):
     rig.exporter.hold()
     in_flight = asyncio.ensure_future(refusal(channel, spans()))
     await rig.exporter.entered.wait()
 
-    await grpc_receiver.stop(0.1)
+    await grpc_receiver.stop(grace)
 
     assert (await in_flight).code() in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
 

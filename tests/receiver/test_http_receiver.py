@@ -338,6 +338,25 @@ async def test_post_past_memory_budget_answers_429_while_others_hold_it():
     assert rig.budget.in_use == 0
 
 
+async def test_post_json_reserves_what_parsing_takes():
+    rig = make_rig(budget_bytes=1_000_000)
+    receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
+    await receiver.start()
+    rig.exporter.hold()
+    body = json.dumps({"future": "x" * 150_000}).encode()
+
+    async with aiohttp.ClientSession(f"http://{receiver.endpoint}") as client:
+        other = asyncio.ensure_future(post(client, spans()))
+        await rig.exporter.entered.wait()
+        beside_other = await post(client, body, JSON)
+        rig.exporter.open.set()
+        await other
+        alone = await post(client, body, JSON)
+    await receiver.stop(1.0)
+
+    assert (beside_other.status, alone.status) == (429, 200)
+
+
 async def test_post_refused_logs_request_id_of_client(rig: Rig, client, logs):
     await post(client, b"\xff", x_request_id="order-7")
 
@@ -402,12 +421,14 @@ async def test_stop_answers_requests_in_flight_and_takes_no_more(rig: Rig, http_
     await stopping
 
 
-async def test_stop_after_grace_cancels_what_hangs(rig: Rig, http_receiver, client):
+@pytest.mark.parametrize("grace", [0.0, 0.1])
+async def test_stop_after_grace_cancels_what_hangs(rig: Rig, http_receiver, client, grace):
     rig.exporter.hold()
     in_flight = asyncio.ensure_future(post(client, spans()))
     await rig.exporter.entered.wait()
 
-    await http_receiver.stop(0.1)
+    async with asyncio.timeout(grace + 1.0):
+        await http_receiver.stop(grace)
 
     with pytest.raises(aiohttp.ClientConnectionError):
         await in_flight
