@@ -1,0 +1,26 @@
+#!/bin/sh
+# The transcoders' tests and the fuzzing corpus with the native transcoder under AddressSanitizer and
+# UndefinedBehaviorSanitizer. Usage: sanitize.sh PYTHON
+# The instrumented build lives in build/sanitize: the one in use is left alone.
+set -eu
+python=$1
+command -v clang >/dev/null || { echo "the sanitizers need clang and its runtime (Debian: clang, libclang-rt-dev)" >&2; exit 1; }
+
+tests/fuzz/fuzz.sh "$python" 0
+
+out=build/sanitize
+rm -rf "$out"
+CC=clang LDSHARED="clang -shared" OTLP_MONGO_BUILD_CFLAGS="-g -O1 -w -fno-omit-frame-pointer -shared-libasan \
+  -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+  "$python" setup.py --quiet build --force --build-base "$out" --build-lib "$out/lib"
+
+# Python itself is not instrumented: the runtime has to be there before it, and what Python never frees is no leak of ours.
+# -P keeps the working folder, and the packages in it, from going before the instrumented ones.
+LD_PRELOAD=$(clang -print-file-name="libclang_rt.asan-$(uname -m).so")
+ASAN_OPTIONS=detect_leaks=0:abort_on_error=1
+UBSAN_OPTIONS=print_stacktrace=1
+PYTHONMALLOC=malloc
+PYTHONPATH=$out/lib:.
+export LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS PYTHONMALLOC PYTHONPATH
+"$python" -P -c "import exporter.transcode.native._transcoder as built; assert '/sanitize/' in built.__file__, built.__file__"
+exec "$python" -P -m pytest -q --timeout 600 tests/exporter/transcode
