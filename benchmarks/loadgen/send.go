@@ -111,10 +111,10 @@ func (s *httpSender) send(ctx context.Context, payload []byte) ([]byte, error) {
 }
 
 // isFullSuccess: nothing was rejected and nothing is to be told. A partial success that is there but empty says no more
-// than none at all; the Collector sends one.
+// than none at all; the Collector and Rotel send one.
 func isFullSuccess(answer []byte) bool {
 	switch string(answer) {
-	case "", "\x0a\x00", "{}", `{"partialSuccess":{}}`:
+	case "", "\x0a\x00", "{}", `{"partialSuccess":{}}`, `{"partialSuccess":null}`:
 		return true
 	default:
 		return false
