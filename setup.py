@@ -21,7 +21,6 @@ extension = Extension(
     # gcc cannot see that a field is set to what its tag says, and asks for a zero in each.
     extra_compile_args=["-O3", "-Wno-maybe-uninitialized", *FLAGS],
     extra_link_args=FLAGS,
-    optional=True,
 )
 # Python's own checks are off in code whose every index and division is checked by hand, or is not Python's at all.
 directives = {
@@ -32,4 +31,8 @@ directives = {
     "initializedcheck": False,
 }
 
-setup(ext_modules=cythonize([extension], build_dir="build/cython", compiler_directives=directives))
+extensions = cythonize([extension], build_dir="build/cython", compiler_directives=directives)
+for cythonized in extensions:
+    cythonized.optional = True  # cythonize does not pass it on
+
+setup(ext_modules=extensions)
