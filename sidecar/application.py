@@ -28,13 +28,16 @@ _log = structlog.get_logger(__name__)
 class Sidecar:
     """All parts, from the data folder to the receivers. Starts and stops once."""
 
-    def __init__(self, settings: Settings, *, embedded: bool) -> None:
+    def __init__(self, settings: Settings, *, embedded: bool, offline: bool = False) -> None:
         """`embedded`: store in a mongod of our own instead of `MONGODB_URI`.
+
+        `offline`: listen for nothing but the admin service, and replay only when that asks for it.
 
         Raises:
             UserError: there is nothing to store in.
         """
-        if settings.mongodb_uri is None and not embedded:
+        self._offline = offline
+        if settings.mongodb_uri is None and not embedded and not offline:
             raise UsageError(NO_URI)
         self._settings = settings
         self._registry = _registry()
@@ -45,16 +48,17 @@ class Sidecar:
         self._store: Store | None = None
         self._admin_service: AdminGrpcServer | None = None
         self._receivers: Mapping[str, Receiver] = {}
-        self._lifecycle = Lifecycle(
-            [
-                Part("data folder", self._open_folder, self._close_folder),
-                Part("admin endpoint", self._start_admin, self._stop_admin),
-                Part("embedded mongod", self._start_mongod, self._stop_mongod),
-                Part("store", self._start_store, self._stop_store),
-                Part("admin service", self._start_admin_service, self._stop_admin_service),
-                Part("receivers", self._start_receivers, self._stop_receivers),
-            ]
+        store = (
+            Part("data folder", self._open_folder, self._close_folder),
+            Part("embedded mongod", self._start_mongod, self._stop_mongod),
+            Part("store", self._start_store, self._stop_store),
+            Part("admin service", self._start_admin_service, self._stop_admin_service),
         )
+        network = (
+            Part("admin endpoint", self._start_admin, self._stop_admin),
+            Part("receivers", self._start_receivers, self._stop_receivers),
+        )
+        self._lifecycle = Lifecycle(store if offline else (*store[:1], network[0], *store[1:], network[1]))
 
     async def start(self) -> None:
         """Return once records can be sent. What had started is stopped when a part fails.
@@ -78,6 +82,13 @@ class Sidecar:
         _log.info("stopping", grace_seconds=grace, accepting_seconds=delay)
         await asyncio.sleep(delay)
         return await self._lifecycle.stop(grace - delay)
+
+    @property
+    def admin_service_endpoint(self) -> str:
+        """Where the admin service listens. Only after the start, and when it is not off."""
+        if self._admin_service is None:
+            raise AssertionError("there is no admin service")
+        return self._admin_service.endpoint
 
     def facts(self) -> Mapping[str, str]:
         """Where it listens and where it stores, by their names; no credentials."""
@@ -129,7 +140,14 @@ class Sidecar:
             await self._mongod.stop()
 
     async def _start_store(self) -> None:
-        self._store = Store(self._settings, self._local_uri(), self._folder.buffer, self._registry, self._health)
+        self._store = Store(
+            self._settings,
+            self._local_uri(),
+            self._folder.buffer,
+            self._registry,
+            self._health,
+            offline=self._offline,
+        )
         await self._store.start()
 
     async def _stop_store(self, grace: float) -> None:
@@ -137,8 +155,9 @@ class Sidecar:
             await self._store.stop(grace)
 
     async def _start_admin_service(self) -> None:
-        if self._store and self._settings.admin_grpc_endpoint:
-            endpoint = self._folder.admin_socket_or(self._settings.admin_grpc_endpoint)
+        setting = "auto" if self._offline else self._settings.admin_grpc_endpoint
+        if self._store and setting:
+            endpoint = self._folder.admin_socket_or(setting)
             self._admin_service = AdminGrpcServer(endpoint, self._store.admin_service())
             await self._admin_service.start()
 
@@ -146,12 +165,10 @@ class Sidecar:
         if self._admin_service:
             await self._admin_service.stop(grace)
 
-    def _local_uri(self) -> str:
+    def _local_uri(self) -> str | None:
         if self._mongod:
             return self._mongod.uri
-        if self._settings.mongodb_uri is None:
-            raise UsageError(NO_URI)
-        return self._settings.mongodb_uri.get_secret_value()
+        return self._settings.mongodb_uri.get_secret_value() if self._settings.mongodb_uri else None
 
     async def _start_receivers(self) -> None:
         if self._store is None:

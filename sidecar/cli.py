@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sidecar.errors import UserError
+from sidecar.errors import UsageError, UserError
 
 app = typer.Typer(
     name="otlp-mongo",
@@ -96,3 +97,139 @@ def demo() -> None:
     from sidecar.commands.demo import run
 
     run()
+
+
+buffer = typer.Typer(
+    name="buffer", help="What waits in the retry buffer, of a running sidecar or a stopped one's folder."
+)
+dead_letters = typer.Typer(name="dead-letters", help="Records that MongoDB refused for good.")
+for group in (buffer, dead_letters):
+    group.info.no_args_is_help = True
+    app.add_typer(group)
+
+Destination = Annotated[str, typer.Option(help="`local` or `cloud`; the first in the settings when not given.")]
+DestinationOrAll = Annotated[str, typer.Option(help="`local` or `cloud`; all when not given.")]
+DestinationName = Annotated[str, typer.Argument(help="`local` or `cloud`.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="As `dead-letters list` shows them.")]
+All = Annotated[bool, typer.Option("--all", help="All of them.")]
+
+
+class ExportFormat(StrEnum):
+    """What `buffer export` writes."""
+
+    JSON = "json"
+    PROTOBUF = "protobuf"
+
+
+@buffer.command("status")
+def buffer_status(
+    embedded: Embedded = False, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Batches, records, bytes and oldest age for each destination."""
+    from sidecar.commands.buffer import status
+
+    status(as_json=json, embedded=embedded)
+
+
+@buffer.command("verify")
+def buffer_verify(embedded: Embedded = False) -> None:
+    """Read every batch and compare it with its checksum. Exit code 1 when something is damaged."""
+    from sidecar.commands.buffer import verify
+
+    verify(embedded=embedded)
+
+
+@buffer.command("export")
+def buffer_export(
+    destination: DestinationName,
+    output: Annotated[Path, typer.Option(help="The folder to write to.")],
+    file_format: Annotated[ExportFormat, typer.Option("--format", help="OTLP/JSON lines, or protobuf files.")] = (
+        ExportFormat.JSON
+    ),
+    embedded: Embedded = False,
+) -> None:
+    """Write what waits for a destination to files. It goes on waiting."""
+    from sidecar.commands.buffer import export
+
+    export(destination, output, as_json=file_format is ExportFormat.JSON, embedded=embedded)
+
+
+@buffer.command("drain")
+def buffer_drain(embedded: Embedded = False) -> None:
+    """Bring over all that waits, however long it takes."""
+    from sidecar.commands.buffer import drain
+
+    drain(embedded=embedded)
+
+
+@buffer.command("pause")
+def buffer_pause(destination: DestinationOrAll = "") -> None:
+    """Stop bringing the backlog over; live records go on."""
+    from sidecar.commands.buffer import pause
+
+    pause(destination)
+
+
+@buffer.command("resume")
+def buffer_resume(destination: DestinationOrAll = "") -> None:
+    """Bring the backlog over again."""
+    from sidecar.commands.buffer import resume
+
+    resume(destination)
+
+
+@buffer.command("drop")
+def buffer_drop(destination: DestinationName, embedded: Embedded = False) -> None:
+    """Give up what waits for a destination that no setting names any more."""
+    from sidecar.commands.buffer import drop
+
+    drop(destination, embedded=embedded)
+
+
+@dead_letters.command("list")
+def dead_letters_list(
+    destination: Destination = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    embedded: Embedded = False,
+) -> None:
+    """The newest first."""
+    from sidecar.commands.dead_letters import list_letters
+
+    list_letters(destination, limit, embedded=embedded)
+
+
+@dead_letters.command("show")
+def dead_letters_show(
+    letter_id: Annotated[str, typer.Argument(metavar="ID")], destination: Destination = "", embedded: Embedded = False
+) -> None:
+    """One of them, its record as OTLP/JSON."""
+    from sidecar.commands.dead_letters import show
+
+    show(destination, letter_id, embedded=embedded)
+
+
+@dead_letters.command("replay")
+def dead_letters_replay(
+    ids: Ids = None, every: All = False, destination: Destination = "", embedded: Embedded = False
+) -> None:
+    """Insert them again: those that are taken now are dead letters no more."""
+    from sidecar.commands.dead_letters import replay
+
+    replay(destination, _chosen(ids, every=every), embedded=embedded)
+
+
+@dead_letters.command("purge")
+def dead_letters_purge(
+    ids: Ids = None, every: All = False, destination: Destination = "", embedded: Embedded = False
+) -> None:
+    """Delete them for good."""
+    from sidecar.commands.dead_letters import purge
+
+    purge(destination, _chosen(ids, every=every), embedded=embedded)
+
+
+def _chosen(ids: list[str] | None, *, every: bool) -> list[str]:
+    """The ids that were given; none for all."""
+    if bool(ids) == every:
+        raise UsageError("name the ids of dead letters, or --all")
+    return ids or []

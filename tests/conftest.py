@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
 from blockbuster import blockbuster_ctx
 from pymongo import AsyncMongoClient, MongoClient
@@ -37,6 +38,12 @@ def _no_blocking_calls() -> Iterator[None]:
         # A new client of PyMongo looks once whether it is in a container.
         guard.functions["os.stat"].can_block_in("pymongo/pool_options.py", "__init__")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _grpc_poller() -> None:
+    """Keep gRPC's poller thread: when its last user is collected, it is joined, on whatever loop runs just then."""
+    grpc.aio.init_grpc_aio()
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,8 @@ _log = structlog.get_logger(__name__)
 _NOTHING = InsertResult(0, 0)
 _FIRST_RETRY = 0.5
 _LONGEST_RETRY = 60.0
+_CANCEL_AGAIN = 0.1
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,7 @@ class MongoDestination:
         if running is None:
             return
         if self._setting_up is not None:
-            self._setting_up.cancel()
-            await asyncio.wait([self._setting_up])
+            await _end(self._setting_up)
             self._setting_up = None
         await asyncio.gather(*(group.stop(grace.total_seconds()) for group in self._groups.values()))
         self._groups.clear()
@@ -177,17 +178,19 @@ class MongoDestination:
 
     async def _set_up(self, running: _Running) -> None:
         delay = _FIRST_RETRY
-        while True:
+        while self._running is running:
             try:
                 problems = await self._ensure(running)
-                break
             except DestinationUnavailable as error:
-                message = "collections and indexes are not made yet: trying again"
-                _log.warning(message, destination=self.name, reason=str(error), seconds=delay)
+                message = "the destination cannot be reached: its collections and indexes will be made once it can"
+                _log.error(message, destination=self.name, reason=str(error), next_try_seconds=delay)
+            else:
+                for problem in problems:
+                    message = "collections and indexes: something is in the way"
+                    _log.warning(message, destination=self.name, reason=problem)
+                return
             await _pause(running.availability.up, delay)
             delay = min(2 * delay, _LONGEST_RETRY)
-        for problem in problems:
-            _log.warning("collections and indexes: something is in the way", destination=self.name, reason=problem)
 
     async def _ensure(self, running: _Running) -> Sequence[str]:
         config = self._config
@@ -226,6 +229,15 @@ class _Running:
     database: AsyncDatabase[dict[str, Any]]
     availability: Availability
     inserter: Inserter
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended: `asyncio.wait_for`, which PyMongo waits with, may swallow a cancellation that
+    comes together with what it waits for (Python issue 86296, fixed in 3.12).
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN)
 
 
 async def _pause(up: asyncio.Event, seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from sidecar.commands.table import table
 from sidecar.settings import load
 from sidecar.settings.describe import Row, describe
 
@@ -43,7 +44,4 @@ def _env(rows: Iterable[Row]) -> Iterable[str]:
 
 def _table(rows: Sequence[Row]) -> Iterable[str]:
     head = ("SETTING", "VALUE", "DEFAULT", "SOURCE")
-    lines = [head, *((row.name, row.value or "-", row.default or "-", row.source) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    for line in lines:
-        yield "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+    return table(head, ((row.name, row.value or "-", row.default or "-", row.source) for row in rows))

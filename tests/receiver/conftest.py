@@ -45,12 +45,6 @@ def make_rig(budget_bytes: int = 256 * 1024 * 1024) -> Rig:
     return Rig(exporter, budget, registry, ExportHandler(batches, exporter, budget, ReceiverMetrics(registry)))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _grpc_poller() -> None:
-    """Keep gRPC's poller thread: when its last user is collected, it is joined, on whatever loop runs just then."""
-    grpc.aio.init_grpc_aio()
-
-
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[list[MutableMapping[str, Any]]]:
     """The log lines of the test, with what belongs to their request."""

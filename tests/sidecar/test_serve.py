@@ -216,3 +216,27 @@ def test_sigterm_while_waiting_for_mongodb_exits_0(tmp_path: Path) -> None:
         time.sleep(0.05)
 
     assert running.stop() == 0
+
+
+def test_serve_with_unreachable_mongodb_says_so_and_takes_records_into_the_buffer(tmp_path: Path) -> None:
+    running = _start(tmp_path, MONGODB_URI="mongodb://app:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=200")
+    running.wait_until_ready()
+    body = b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": "1", "body": {"stringValue": "a"}}]}]}]}'
+    request = urllib.request.Request(
+        f"http://{running.state['http']}/v1/logs", body, {"Content-Type": "application/json"}
+    )
+
+    with urllib.request.urlopen(request, timeout=10) as response:
+        answer = response.status
+    status = running.command("buffer", "status")
+    exit_code = running.stop()
+    stopped_status = running.command("buffer", "status", "--json")
+
+    assert answer == 200
+    assert "hunter2" not in running.log()
+    errors = [entry for entry in map(json.loads, running.log().splitlines()) if entry["level"] == "error"]
+    assert any(entry["destination"] == "local" and "127.0.0.1:1" in entry["reason"] for entry in errors)
+    assert status.stdout.splitlines()[1].startswith("local")
+    assert exit_code == 0
+    (destination,) = json.loads(stopped_status.stdout)["destinations"]
+    assert destination["backlog"]["records"] == "1"
