@@ -1,9 +1,9 @@
 """The native transcoder: OTLP bytes to BSON bytes in compiled code, without a Python object per record.
 
 Importing it fails where it was not built (`exporter.transcode.select` decides what then). From bytes to documents:
-`wire` reads protobuf, `validate` checks a payload whole, `request` walks over resources, scopes and records, `spans`,
-`logs`, `metrics` and `points` know the records, `values` the attributes, `bson` writes, and `workspace` holds the
-memory.
+`wire` reads protobuf, `validate` checks a payload whole, `request` walks over resources, scopes and records; `spans`,
+`logs`, `metrics`, `points` and `exemplars` know the records, `tree` and `values` the attributes; `bson` writes, and
+`workspace` holds the memory.
 """
 
 from exporter.transcode.native._transcoder import NativeTranscoder

@@ -1,4 +1,3 @@
-# distutils: language = c
 """The compiled transcoder: Python's side of it."""
 
 import os
@@ -6,7 +5,7 @@ from array import array
 
 from cpython.array cimport array as c_array, clone
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from exporter.transcode.native.request cimport Census, Signal, inspect_request, write_request
@@ -38,7 +37,7 @@ cdef class _Memory:
 
 
 cdef class NativeTranscoder:
-    """See `exporter.interfaces.Transcoder`. The GIL is released during the work, of which several may go on at a time."""
+    """See `exporter.interfaces.Transcoder`. The GIL is released during the work: several threads may be at it."""
 
     cdef readonly str name
     cdef size_t _limit

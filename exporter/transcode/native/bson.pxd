@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strlen
 
 from exporter.transcode.native.wire cimport Bytes
-from exporter.transcode.native.workspace cimport Error, Workspace, reserve
+from exporter.transcode.native.workspace cimport Workspace, reserve
 
 cdef extern from "text.h" nogil:
     bint otlp_is_utf8(const uint8_t *at, size_t size)
@@ -53,7 +53,7 @@ cdef inline Bytes position(char digits[12], uint32_t index) noexcept nogil:
 
 
 cdef inline uint8_t *element(Workspace *ws, int type, Bytes name, size_t size) noexcept nogil:
-    """Append an element's type and name, and keep `size` bytes for its value. Returns where they are; NULL on an error."""
+    """Append an element's type and name, and keep `size` bytes for its value. Returns where they are, or NULL."""
     cdef uint8_t *at
     cdef size_t whole = name.size + 2 + size
     if not reserve(ws, &ws.out, whole):

@@ -1,9 +1,9 @@
-"""Elements that several kinds of documents have: those that are absent at their default, times, exemplar and span ids."""
+"""Elements that several kinds of documents have: those that are absent at their default, times, ids."""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from exporter.transcode.native.bson cimport (
-    Type, begin_root, end, literal, write_date, write_hex, write_int32, write_text, write_uint32, write_uint64,
+    begin_root, end, literal, write_date, write_hex, write_int32, write_text, write_uint32, write_uint64,
     write_uuid,
 )
 from exporter.transcode.native.wire cimport Bytes

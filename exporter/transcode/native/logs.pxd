@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from exporter.transcode.native.bson cimport Type, literal, write_date, write_int32, write_uint64
+from exporter.transcode.native.bson cimport literal, write_date, write_int32
 from exporter.transcode.native.fields cimport (
     begin_record, end_record, write_count_unless_0, write_id_unless_empty, write_text_unless_empty, write_time_unless_0,
 )

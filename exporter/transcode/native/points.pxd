@@ -1,14 +1,13 @@
-"""Data points of all kinds, and their exemplars (docs/documents.md, `metrics`)."""
+"""Data points of all kinds (docs/documents.md, `metrics`)."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from exporter.transcode.native.bson cimport (
     Type, begin, end, literal, position, write_64, write_date, write_int32, write_uint64,
 )
-from exporter.transcode.native.fields cimport (
-    begin_record, end_record, write_count_unless_0, write_id_unless_empty, write_time_unless_0,
-)
+from exporter.transcode.native.exemplars cimport write_exemplars
+from exporter.transcode.native.fields cimport begin_record, end_record, write_count_unless_0, write_time_unless_0
 from exporter.transcode.native.numbers cimport Numbers, note_numbers, numbers, write_numbers
 from exporter.transcode.native.values cimport write_attributes
 from exporter.transcode.native.wire cimport (
@@ -68,13 +67,6 @@ cdef enum:
 
     QUANTILE_QUANTILE = 1 << 3 | I64
     QUANTILE_VALUE = 2 << 3 | I64
-
-    EXEMPLAR_TIME_UNIX_NANO = 2 << 3 | I64
-    EXEMPLAR_AS_DOUBLE = 3 << 3 | I64
-    EXEMPLAR_SPAN_ID = 4 << 3 | LEN
-    EXEMPLAR_TRACE_ID = 5 << 3 | LEN
-    EXEMPLAR_AS_INT = 6 << 3 | I64
-    EXEMPLAR_FILTERED_ATTRIBUTES = 7 << 3 | LEN
 
 cdef struct Optional:
     bint present
@@ -321,50 +313,3 @@ cdef inline void write_quantile(Workspace *ws, Bytes name, Message message) noex
     write_64(ws, Type.DOUBLE, literal(b"quantile"), quantile)
     write_64(ws, Type.DOUBLE, literal(b"value"), value)
     end(ws, start)
-
-
-cdef inline void write_exemplars(Workspace *ws, Occurrences *exemplars) noexcept nogil:
-    cdef Message message
-    cdef char digits[12]
-    cdef uint32_t index = 0
-    cdef size_t array, start
-    if exemplars.count == 0:
-        return
-    array = begin(ws, Type.ARRAY, literal(b"exemplars"))
-    while next_message(ws, exemplars, &message):
-        start = begin(ws, Type.DOCUMENT, position(digits, index))
-        write_exemplar(ws, message)
-        end(ws, start)
-        index += 1
-    end(ws, array)
-
-
-cdef inline void write_exemplar(Workspace *ws, Message message) noexcept nogil:
-    cdef Field field
-    cdef int value_type = 0
-    cdef uint64_t value = 0
-    cdef uint64_t time = 0
-    cdef Bytes trace_id, span_id
-    cdef Occurrences attributes
-    trace_id.size = span_id.size = attributes.count = 0
-    while next_field(ws, &message, &field):
-        if field.tag == EXEMPLAR_AS_DOUBLE:
-            value_type = Type.DOUBLE
-            value = field.value
-        elif field.tag == EXEMPLAR_AS_INT:
-            value_type = Type.INT64
-            value = field.value
-        elif field.tag == EXEMPLAR_TIME_UNIX_NANO:
-            time = field.value
-        elif field.tag == EXEMPLAR_TRACE_ID:
-            trace_id = field.bytes
-        elif field.tag == EXEMPLAR_SPAN_ID:
-            span_id = field.bytes
-        elif field.tag == EXEMPLAR_FILTERED_ATTRIBUTES:
-            note(&attributes, &message, &field)
-    if value_type:
-        write_64(ws, value_type, literal(b"value"), value)
-    write_time_unless_0(ws, literal(b"time"), literal(b"timeUnixNano"), time)
-    write_id_unless_empty(ws, literal(b"traceId"), trace_id)
-    write_id_unless_empty(ws, literal(b"spanId"), span_id)
-    write_attributes(ws, literal(b"filteredAttributes"), literal(b"filteredAttributesUnnested"), &attributes, 3)

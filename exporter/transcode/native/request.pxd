@@ -22,8 +22,8 @@ cdef enum:
     GROUP_MEMBERS = 2 << 3 | LEN
     GROUP_SCHEMA_URL = 3 << 3 | LEN
 
-    # Upper bounds: what a byte of OTLP can become at most (a number in a packed list, or an attribute with an empty key,
-    # and the names and frames around it), and a record that says nothing.
+    # Upper bounds: what a byte of OTLP can become (a number in a packed list, or an attribute with an empty key, with
+    # the names and frames around it), and what a record takes that says nothing.
     MOST_PER_BYTE = 32
     MOST_PER_RECORD = 256
 
@@ -143,7 +143,7 @@ cdef inline void inspect_metrics(Workspace *ws, Group *scope, Census *census) no
 
 
 cdef inline void write_request(Workspace *ws, Signal signal, const uint8_t *payload, size_t size) noexcept nogil:
-    """Write the documents of all records to `out`, and where they end to `ends`. The outcome is in the workspace's error."""
+    """Write all documents to `out`, and where they end to `ends`. The outcome is in the workspace's error."""
     cdef Occurrences resources
     cdef Group resource
     cdef Message message

@@ -1,4 +1,4 @@
-"""Whether bytes are a valid encoding of an export request: what a protobuf parser checks, without making anything of it."""
+"""Whether bytes are a valid export request: what a protobuf parser checks, without making anything of it."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 

@@ -1,10 +1,10 @@
 """A reader of the protobuf encoding (https://protobuf.dev/programming-guides/encoding/), with the limits of upb.
 
-Nothing is read outside of the message's bytes. A message is a stretch of the payload or, where a field that is to be there
-once occurs several times, several of them: protobuf defines merging as parsing one behind the other.
+Nothing is read outside of the message's bytes. A message is a stretch of the payload or, where a field that is to be
+there once occurs several times, several of them: protobuf defines merging as parsing one behind the other.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from exporter.transcode.native.workspace cimport MOST_SIZE, Error, Part, Workspace, fail, push_part
@@ -98,7 +98,9 @@ cdef inline const uint8_t *read_bytes(const uint8_t *at, const uint8_t *end, Byt
     return at + size
 
 
-cdef inline const uint8_t *read_fixed(const uint8_t *at, const uint8_t *end, size_t size, uint64_t *value) noexcept nogil:
+cdef inline const uint8_t *read_fixed(
+    const uint8_t *at, const uint8_t *end, size_t size, uint64_t *value
+) noexcept nogil:
     if <size_t>(end - at) < size:
         return NULL
     value[0] = 0
@@ -106,7 +108,9 @@ cdef inline const uint8_t *read_fixed(const uint8_t *at, const uint8_t *end, siz
     return at + size
 
 
-cdef inline const uint8_t *skip_group(const uint8_t *at, const uint8_t *end, uint32_t tag, uint32_t depth) noexcept nogil:
+cdef inline const uint8_t *skip_group(
+    const uint8_t *at, const uint8_t *end, uint32_t tag, uint32_t depth
+) noexcept nogil:
     """Returns the end of the group whose start tag was read, and which stands in `depth` messages.
 
     Like upb, it lets a field number 0 pass, which is an error everywhere else.
@@ -146,7 +150,9 @@ cdef inline const uint8_t *skip_group(const uint8_t *at, const uint8_t *end, uin
             return NULL
 
 
-cdef inline const uint8_t *read_field(const uint8_t *at, const uint8_t *end, uint32_t depth, Field *field) noexcept nogil:
+cdef inline const uint8_t *read_field(
+    const uint8_t *at, const uint8_t *end, uint32_t depth, Field *field
+) noexcept nogil:
     """Read the field at `at`, which is before `end`. Returns its end; NULL: it is malformed."""
     cdef uint32_t wire
     field.start = at
@@ -246,7 +252,7 @@ cdef inline bint next_message(Workspace *ws, Occurrences *occurrences, Message *
 
 
 cdef inline Message merged(Workspace *ws, Occurrences *occurrences) noexcept nogil:
-    """The one message that all occurrences make together; empty when there is none. Pushes parts when there are several."""
+    """The message that all occurrences make together; empty when there is none. Several push parts."""
     cdef Occurrences left
     cdef uint32_t depth
     cdef Message message
