@@ -34,26 +34,23 @@ class Rescue:
 
     def batches(self) -> Iterator[tuple[Record, Sequence[str]]]:
         """Each batch that is intact and waits for somebody, and for whom."""
+        self.lost = 0
+        schema.pad(self.file)
         with contextlib.suppress(sqlite3.Error), contextlib.closing(schema.connect(self.file)) as db:
-            self.lost = 0
             trusted = self._pending_is_whole(db)
-            last = self.last_row or self._find_last_row(db)
-            for row in range(1, last + 1):
+            known = self.last_row or self._find_last_row(db)
+            for row in range(1, (known or self.file.stat().st_size // _SMALLEST_BATCH) + 1):
                 waiting = self._waiting(db, row) if trusted else sorted(self.destinations)
                 record = self._record(db, row) if waiting else None
-                if record is not None:
+                if record is not None and record.intact():
                     yield record, waiting
+                elif waiting and (record is not None or known):
+                    self.lost += 1
 
     def _record(self, db: sqlite3.Connection, row: int) -> Record | None:
-        try:
+        with contextlib.suppress(sqlite3.Error):
             found = db.execute(schema.READ, (row,)).fetchone()
-        except sqlite3.Error:
-            found = None
-        record = Record(*found) if found else None
-        if record is not None and record.intact():
-            return record
-        if record is not None or self.last_row is not None:
-            self.lost += 1
+            return Record(*found) if found else None
         return None
 
     def _waiting(self, db: sqlite3.Connection, row: int) -> Sequence[str]:
@@ -73,9 +70,10 @@ class Rescue:
         return True
 
     def _find_last_row(self, db: sqlite3.Connection) -> int:
-        for table in ("batches", "payloads"):
+        """The newest row that is still to be seen; 0 when none is."""
+        last = 0
+        for table in ("batches", "payloads", "pending"):
             with contextlib.suppress(sqlite3.Error):
                 found = db.execute(f"SELECT max(row) FROM {table}").fetchone()[0]  # noqa: S608 - names of our own
-                if isinstance(found, int):
-                    return found
-        return self.file.stat().st_size // _SMALLEST_BATCH
+                last = max(last, found if isinstance(found, int) else 0)
+        return last

@@ -15,6 +15,8 @@ _APPLICATION = 0x4F544C42
 """`OTLB`: what the header says of whose database it is."""
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
+_MAX_PADDED = 1 << 31
+"""More than any segment has: a larger page count is damage itself."""
 _CACHE_KIB = 256
 """Page cache of one segment; the system's own cache does the rest."""
 _TABLES = (
@@ -72,6 +74,15 @@ def kind(file: Path) -> Kind:
     if application != _APPLICATION:
         return Kind.FOREIGN
     return Kind.OURS if version == FORMAT else Kind.NEWER
+
+
+def pad(file: Path) -> None:
+    """Give a file that was cut short its length back, with zeros: SQLite reads nothing of one that is too short."""
+    with file.open("r+b") as stream:
+        pages = int.from_bytes(stream.read(_HEADER_BYTES)[28:32])
+        size = stream.seek(0, 2)
+        if size < pages * PAGE_BYTES <= _MAX_PADDED:
+            stream.truncate(pages * PAGE_BYTES)
 
 
 def connect(file: Path) -> sqlite3.Connection:

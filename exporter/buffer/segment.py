@@ -149,11 +149,12 @@ class Segment:
         """Let a batch wait for a destination. Within a transaction."""
         self._query("INSERT INTO pending VALUES (?, ?)", destination, row)
         before = self._staged.waiting.get(destination, _NONE)
+        newest = row == self._staged.last_row and before.batches
         self._staged.waiting[destination] = Backlog(
             before.batches + 1,
             before.records + record.records,
             before.bytes + len(record.data),
-            before.oldest_unix_nano or record.received_unix_nano,
+            before.oldest_unix_nano if newest else self._oldest(destination, ()),
         )
 
     def remove(self, destination: str, rows: Iterable[int]) -> None:

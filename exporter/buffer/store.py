@@ -116,6 +116,8 @@ class Store:
                 self._read_segment(segment, destination, start, limit, found)
             except SegmentDamaged as error:
                 self._rescue(error)
+                if not found:  # what was rescued stands in another segment now
+                    return self.read(destination, limit, after)
             if len(found) >= limit or sum(record.size for _, record in found) >= _READ_BYTES:
                 break
         self._publish()

@@ -1,0 +1,136 @@
+"""No room: at the buffer's own bound, on a full disk, and afterwards."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from exporter.buffer import BufferFull, RetryBuffer
+from exporter.errors import Overloaded
+from tests.exporter.buffer.support import MIB, Metrics, batch, disk_bytes, drain, everything, opened
+
+
+async def fill(buffer: RetryBuffer, size: int = 50_000) -> int:
+    """Append until there is no room. Returns how many were taken."""
+    number = 0
+    with suppress(BufferFull):
+        while True:
+            await buffer.append(batch(number, size), "cloud")
+            number += 1
+    return number
+
+
+async def test_full_buffer_refuses_and_takes_again_once_drained(tmp_path: Path) -> None:
+    metrics = Metrics()
+
+    async with opened(tmp_path, max_bytes=4 * MIB, metrics=metrics) as buffer:
+        taken = await fill(buffer)
+        filled = disk_bytes(tmp_path)
+        stored = await drain(buffer, "cloud")
+        await buffer.append(batch(taken, 50_000), "cloud")
+        after = await everything(buffer, "cloud")
+
+    assert 2 * MIB < filled <= 4 * MIB
+    assert stored == [batch(i, 50_000) for i in range(taken)]
+    assert after == [batch(taken, 50_000)]
+    assert metrics.value("refused_batches_total", reason="full") == 1
+
+
+async def test_full_buffer_still_acknowledges_what_waits_in_it(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_bytes=2 * MIB) as buffer:
+        await fill(buffer)
+        before = buffer.status()
+
+        await buffer.append(batch(0, 50_000), "cloud")
+
+        assert buffer.status() == before
+
+
+async def test_full_buffer_told_to_drop_oldest_takes_the_new_and_counts_the_dropped(tmp_path: Path) -> None:
+    metrics = Metrics()
+    given = [batch(i, 50_000) for i in range(150)]
+
+    async with opened(tmp_path, max_bytes=4 * MIB, overflow="drop_oldest", metrics=metrics) as buffer:
+        for item in given:
+            await buffer.append(item, "cloud")
+        filled = disk_bytes(tmp_path)
+        stored = await everything(buffer, "cloud")
+
+    dropped = given[: len(given) - len(stored)]
+    assert filled <= 4 * MIB
+    assert stored == given[len(dropped) :]
+    assert metrics.value("dropped_records_total", destination="cloud") == sum(item.records for item in dropped) > 0
+
+
+async def test_batch_larger_than_the_bound_is_refused_as_overload(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_bytes=MIB) as buffer:
+        with pytest.raises(Overloaded, match="full"):
+            await buffer.append(batch(1, MIB), "cloud")
+        await buffer.append(batch(2), "cloud")
+
+
+async def test_file_system_with_too_little_left_is_not_filled(tmp_path: Path) -> None:
+    async with opened(tmp_path, min_free_bytes=1 << 60) as buffer:
+        with pytest.raises(BufferFull):
+            await buffer.append(batch(1), "cloud")
+
+
+_ON_SMALL_DISK = """
+import asyncio, pathlib, sys
+from exporter.errors import Unavailable
+from tests.exporter.buffer.support import *
+
+async def main(folder):
+    async with opened(folder) as buffer:
+        taken = 0
+        try:
+            while taken < 1000:
+                await buffer.append(batch(taken, 50_000), "cloud")
+                taken += 1
+        except Unavailable as error:
+            print(type(error).__name__, flush=True)
+        first = await everything(buffer, "cloud")
+        assert first == [batch(i, 50_000) for i in range(taken)], len(first)
+        sys.stdin.readline()
+        await drain(buffer, "cloud")
+        await buffer.append(batch(taken, 50_000), "cloud")
+        assert await everything(buffer, "cloud") == [batch(taken, 50_000)]
+        print("recovered after", taken, flush=True)
+
+asyncio.run(main(pathlib.Path(sys.argv[1])))
+"""
+
+
+def on_small_disk(folder: Path, file_limit: int | None = None) -> list[str]:
+    """Fill a disk with the buffer in a process of its own, and see that it comes back."""
+
+    def limit() -> None:
+        if file_limit is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+
+    command = [sys.executable, "-c", _ON_SMALL_DISK, str(folder)]
+    root = str(Path(__file__).parents[3])
+    done = subprocess.run(command, input="\n", capture_output=True, text=True, cwd=root, preexec_fn=limit, timeout=50)
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if not line.startswith("20")]
+
+
+def test_disk_that_fails_writes_refuses_and_recovers(tmp_path: Path) -> None:
+    lines = on_small_disk(tmp_path, file_limit=MIB)
+
+    assert lines[0] in {"BufferFull", "BufferUnavailable"}
+    assert lines[1].startswith("recovered")
+
+
+def test_full_disk_refuses_and_recovers_once_drained(small_disk: Path) -> None:
+    lines = on_small_disk(small_disk / "buffer")
+
+    assert lines[0] == "BufferFull"
+    assert lines[1].startswith("recovered")
