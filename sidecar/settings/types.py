@@ -34,6 +34,8 @@ def parse_duration(value: object) -> object:
 def format_duration(value: timedelta) -> str:
     """The duration in the largest unit that divides it."""
     milliseconds = round(value.total_seconds() * 1000)
+    if not milliseconds:
+        return "0s"
     for unit, seconds in reversed(_SECONDS.items()):
         if milliseconds % round(seconds * 1000) == 0:
             return f"{milliseconds // round(seconds * 1000)}{unit}"

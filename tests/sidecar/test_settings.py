@@ -321,6 +321,10 @@ def test_durations_read_back_as_they_are_shown(text: str, expected: timedelta) -
     assert parse_duration(format_duration(expected)) == expected
 
 
+def test_format_duration_of_nothing_is_in_seconds() -> None:
+    assert format_duration(timedelta(0)) == "0s"
+
+
 @pytest.mark.parametrize(("size", "text"), [(1 << 30, "1GiB"), (20 << 20, "20MiB"), (1500, "1500B"), (0, "0B")])
 def test_format_bytes_takes_largest_unit_that_divides(size: int, text: str) -> None:
     assert format_bytes(size) == text
