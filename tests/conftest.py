@@ -43,7 +43,11 @@ def _no_blocking_calls() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _grpc_poller() -> None:
     """Keep gRPC's poller thread: when its last user is collected, it is joined, on whatever loop runs just then."""
-    grpc.aio.init_grpc_aio()
+
+    async def start() -> None:
+        grpc.aio.init_grpc_aio()
+
+    asyncio.run(start())  # it wants a running loop, any
 
 
 @pytest.fixture(scope="session")
