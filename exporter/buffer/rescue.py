@@ -35,7 +35,8 @@ class Rescue:
     def batches(self) -> Iterator[tuple[Record, Sequence[str]]]:
         """Each batch that is intact and waits for somebody, and for whom."""
         self.lost = 0
-        schema.pad(self.file)
+        with contextlib.suppress(OSError):  # what cannot be read at all shows below
+            schema.pad(self.file)
         with contextlib.suppress(sqlite3.Error), contextlib.closing(schema.connect(self.file)) as db:
             trusted = self._pending_is_whole(db)
             known = self.last_row or self._find_last_row(db)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
@@ -16,11 +13,11 @@ from exporter.buffer.config import BufferConfig
 from exporter.buffer.errors import BufferFull, BufferUnavailable, Damaged, refusal
 from exporter.buffer.folder import Folder
 from exporter.buffer.report import VerifyReport
-from exporter.buffer.rescue import Rescue
 from exporter.buffer.segment import Segment, SegmentDamaged
 from exporter.buffer.segments import Segments
 from exporter.buffer.telemetry import BufferMetrics
 from exporter.buffer.verify import verify
+from exporter.buffer.writer import Item, Writer
 from exporter.interfaces import Backlog
 
 _log = structlog.get_logger(__name__)
@@ -35,11 +32,6 @@ _READ_BYTES = 32 << 20
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
 """A position is a segment's number above 32 bits of row."""
-_RESCUE_BATCHES = 64
-
-T = TypeVar("T")
-Item = tuple[Record, str]
-"""A batch and a destination that it is to wait for."""
 
 
 class Store:
@@ -51,6 +43,7 @@ class Store:
         self._destinations = tuple(destinations)
         self._folder = Folder(config.folder)
         self._segments = Segments(self._folder, metrics)
+        self._writer = Writer(self._segments, config.segment_limit, destinations, metrics)
         self.status: Mapping[str, Backlog] = {}
         """The backlog of each destination; replaced as a whole, so that any thread may read it."""
 
@@ -63,7 +56,7 @@ class Store:
         self._folder.open()
         try:
             self._segments.open()
-            self._rescue_broken()
+            self._writer.rescue_broken()
             for segment in self._segments:
                 self._delete_if_drained(segment)
             self._publish()
@@ -84,7 +77,7 @@ class Store:
             wanted = [item for item, fitting in zip(items, fits, strict=True) if fitting]
             if wanted:
                 with self._metrics.commit_seconds.time():
-                    self._on_sound_segments(lambda: self._write(wanted))
+                    self._writer.write(wanted)
         except (sqlite3.Error, OSError, Damaged) as error:
             # What SQLite holds of a file after a failed fsync cannot be known: go on in another.
             self._segments.retire()
@@ -106,7 +99,7 @@ class Store:
 
     def read(self, destination: str, limit: int, after: int) -> Sequence[tuple[int, Record]]:
         """Position and content of the first batches behind position `after`; the caller checks their checksums."""
-        self._rescue_broken()
+        self._writer.rescue_broken()
         found: list[tuple[int, Record]] = []
         for segment in self._segments:
             start = max(after - _position(segment, 0), 0)
@@ -115,7 +108,7 @@ class Store:
             try:
                 self._read_segment(segment, destination, start, limit, found)
             except SegmentDamaged as error:
-                self._rescue(error)
+                self._writer.rescue(error)
                 if not found:  # what was rescued stands in another segment now
                     return self.read(destination, limit, after)
             if len(found) >= limit or sum(record.size for _, record in found) >= _READ_BYTES:
@@ -134,7 +127,7 @@ class Store:
                 try:
                     segment.remove(destination, these)
                 except SegmentDamaged as error:
-                    self._rescue(error)
+                    self._writer.rescue(error)
                 else:
                     self._delete_if_drained(segment)
         self._publish()
@@ -148,7 +141,7 @@ class Store:
         try:
             self._set_aside(segment, row, reason)
         except SegmentDamaged as error:
-            self._rescue(error)
+            self._writer.rescue(error)
         else:
             self._delete_if_drained(segment)
         self._publish()
@@ -175,7 +168,7 @@ class Store:
             cost = 2 * len(record.data) + _BATCH_BYTES
             while needed + cost > room and self._config.overflow == "drop_oldest" and self._drop_oldest():
                 room = self._room()
-            fitting = needed + cost <= room or self._on_sound_segments(lambda: self._find(record)) is not None  # noqa: B023
+            fitting = needed + cost <= room or self._writer.stored(record)
             needed += cost if fitting else 0
             fits.append(fitting)
         return fits
@@ -197,43 +190,6 @@ class Store:
                 _log.error(event, destination=destination, records=backlog.records)
         self._segments.delete(segment)
         return True
-
-    def _write(self, items: Iterable[Item]) -> None:
-        with ExitStack() as transactions:
-            begun: set[int] = set()
-
-            def begin(segment: Segment) -> None:
-                if segment.number not in begun:
-                    transactions.enter_context(segment.transaction(durable=True))
-                    begun.add(segment.number)
-
-            for record, destination in items:
-                place = self._find(record)
-                if place is None:
-                    segment = self._segments.active(self._config.segment_limit)
-                    begin(segment)
-                    place = segment, segment.add(record)
-                segment, row = place
-                if not segment.waits(row, destination):
-                    begin(segment)
-                    segment.wait(row, destination, record)
-
-    def _find(self, record: Record) -> tuple[Segment, int] | None:
-        """Where an intact copy of a batch is stored, whoever it waits for."""
-        for segment in self._segments:
-            row = segment.find(record)
-            if row and self._intact(segment, row):
-                return segment, row
-        return None
-
-    @staticmethod
-    def _intact(segment: Segment, row: int) -> bool:
-        try:
-            return segment.read(row).intact()
-        except SegmentDamaged:
-            raise
-        except Damaged:
-            return False
 
     def _read_segment(
         self, segment: Segment, destination: str, start: int, limit: int, found: list[tuple[int, Record]]
@@ -266,49 +222,9 @@ class Store:
         try:
             segment.check_pending()
         except SegmentDamaged as error:
-            self._rescue(error)
+            self._writer.rescue(error)
         else:
             self._segments.delete(segment)
-
-    def _on_sound_segments(self, action: Callable[[], T]) -> T:
-        """Do it, again each time that a segment turned out damaged and was set aside."""
-        while True:
-            try:
-                return action()
-            except SegmentDamaged as error:
-                self._rescue(error)
-
-    def _rescue(self, error: SegmentDamaged) -> None:
-        """Bring what can be read of a damaged segment into another, and set its file aside."""
-        segment = error.segment
-        names = {*self._destinations, *segment.waiting}
-        self._segments.release(segment, str(error), Rescue(segment.file, names, segment.last_row))
-        self._rescue_broken()
-
-    def _rescue_broken(self) -> None:
-        while self._segments.broken:
-            broken = self._segments.broken[0]
-            rescue = broken.rescue or Rescue(broken.file, set(self._destinations))
-            batches = rescue.batches()
-            rescued = 0
-            try:
-                while chunk := list(itertools.islice(batches, _RESCUE_BATCHES)):
-                    items = [(record, name) for record, names in chunk for name in names]
-                    self._on_sound_segments(lambda: self._write(items))  # noqa: B023
-                    rescued += len(chunk)
-                target = self._segments.set_file_aside(broken.file)
-            except (sqlite3.Error, OSError) as error:
-                _log.warning("a damaged file of the retry buffer cannot be rescued yet", reason=str(error))
-                return
-            self._segments.broken.remove(broken)
-            self._metrics.damaged_batches.inc(rescue.lost)
-            _log.error(
-                "a file of the retry buffer is damaged: set aside",
-                file=str(target),
-                reason=broken.reason,
-                rescued_batches=rescued,
-                lost_batches=rescue.lost,
-            )
 
     def _publish(self) -> None:
         status = {name: Backlog() for name in self._destinations}

@@ -113,6 +113,23 @@ async def test_flipped_bit_in_a_page_header_loses_no_batch_of_other_pages(tmp_pa
     assert table in {"batches", "payloads"} or lost == []
 
 
+async def test_flipped_bits_in_all_segments_at_once_lose_nothing_that_can_be_read(tmp_path: Path) -> None:
+    given = await fill(tmp_path, 40, 20_000, MIB // 4)
+    files = segments(tmp_path)
+    for file, table in zip(files, ["pending", "batches_by_base_id", "waiting", "pending"], strict=False):
+        flip(file, page_of_table(file, table), bit=4)
+
+    async with opened(tmp_path) as buffer:
+        for item in given:
+            await buffer.append(item, "local")
+        found = await drain(buffer, "cloud")
+        local = await drain(buffer, "local")
+
+    assert len(files) >= 4
+    assert {item.base_id for item in found} == {item.base_id for item in given}
+    assert {item.base_id for item in local} == {item.base_id for item in given}
+
+
 async def test_flipped_bit_anywhere_never_stops_the_buffer_nor_returns_a_wrong_batch(tmp_path: Path) -> None:
     original = tmp_path / "original"
     given = await fill(original, 20, 1500)
