@@ -62,7 +62,9 @@ def _require_sdk() -> None:
         except ModuleNotFoundError:
             found = False
         if not found:
-            raise DemoImpossible("the demo needs the OpenTelemetry SDK: pip install 'otlp-mongo[demo]'")
+            raise DemoImpossible(
+                "the demo needs the OpenTelemetry SDK: install the extra `demo`, as in pip install '.[demo]'"
+            )
 
 
 def _running(settings: Settings) -> SidecarState:

@@ -218,16 +218,40 @@ def test_sigterm_while_waiting_for_mongodb_exits_0(tmp_path: Path) -> None:
     assert running.stop() == 0
 
 
+def _send_log(running: Running) -> int:
+    body = b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": "1", "body": {"stringValue": "a"}}]}]}]}'
+    url = f"http://{running.state['http']}/v1/logs"
+    with urllib.request.urlopen(
+        urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=10
+    ) as response:
+        return int(response.status)
+
+
+def test_serve_told_to_stop_with_a_drain_delay_still_accepts_then_ends(
+    tmp_path: Path, mongodb_uri: str, database_name: str
+) -> None:
+    running = _start(tmp_path, MONGODB_URI=mongodb_uri, MONGODB_DATABASE=database_name, OTLP_MONGO_DRAIN_DELAY="1500ms")
+    running.wait_until_ready()
+    running.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + _PATIENCE
+    while running.get("/readyz")[0] != 503:
+        assert time.monotonic() < deadline
+
+    answer = _send_log(running)
+    exit_code = running.process.wait(_PATIENCE)
+
+    assert (answer, exit_code) == (200, 0)
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        stored = client[database_name].logs.count_documents({})
+        client.drop_database(database_name)
+    assert stored == 1
+
+
 def test_serve_with_unreachable_mongodb_says_so_and_takes_records_into_the_buffer(tmp_path: Path) -> None:
     running = _start(tmp_path, MONGODB_URI="mongodb://app:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=200")
     running.wait_until_ready()
-    body = b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": "1", "body": {"stringValue": "a"}}]}]}]}'
-    request = urllib.request.Request(
-        f"http://{running.state['http']}/v1/logs", body, {"Content-Type": "application/json"}
-    )
 
-    with urllib.request.urlopen(request, timeout=10) as response:
-        answer = response.status
+    answer = _send_log(running)
     status = running.command("buffer", "status")
     exit_code = running.stop()
     stopped_status = running.command("buffer", "status", "--json")
