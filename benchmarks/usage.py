@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+_QUIET_CPU = 0.05
+"""The part of a CPU below which a process counts as done with what came before."""
+_QUIET_INTERVAL = 0.2
+_QUIET_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,16 @@ def usage(pid: int) -> Usage:
             resident += process.memory_info().rss
             peak += _peak_resident_bytes(process.pid)
     return Usage(cpu, resident, peak)
+
+
+async def settle(pid: int) -> None:
+    """Wait until a process tree has done what it was left to do."""
+    deadline = time.monotonic() + _QUIET_TIMEOUT
+    before, used = usage(pid).cpu_seconds, 1.0
+    while used > _QUIET_CPU * _QUIET_INTERVAL and time.monotonic() < deadline:
+        await asyncio.sleep(_QUIET_INTERVAL)
+        after = usage(pid).cpu_seconds
+        before, used = after, after - before
 
 
 def busy_seconds() -> float:
