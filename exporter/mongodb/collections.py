@@ -22,6 +22,9 @@ _CONFLICTS = {85, 86}
 
 _TIMESERIES = {"timeField": "time", "metaField": "metric", "granularity": "seconds"}
 
+_COMPRESSED: Mapping[str, Any] = {"storageEngine": {"wiredTiger": {"configString": "block_compressor=zstd"}}}
+"""A third less disk for the documents than with MongoDB's default (docs/storage.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -82,7 +85,7 @@ class Collections:
     async def _create(self, signal: Signal, timeseries: bool, changes: Changes) -> Mapping[str, Any]:
         options: dict[str, Any] = {"timeseries": _TIMESERIES} if timeseries else {}
         try:
-            await self._database.create_collection(signal.collection, check_exists=False, **options)
+            await self._create_compressed(signal.collection, options)
         except OperationFailure as error:
             # An insert or another sidecar was faster.
             if error.code != _NAMESPACE_EXISTS:
@@ -91,6 +94,15 @@ class Collections:
             changes.made.append(f"created collection {signal.collection!r}")
         details = await self._collection(signal.collection)
         return details or {"type": "timeseries" if timeseries else "collection", "options": {}}
+
+    async def _create_compressed(self, name: str, options: Mapping[str, Any]) -> None:
+        try:
+            await self._database.create_collection(name, check_exists=False, **options, **_COMPRESSED)
+        except OperationFailure as error:
+            if error.code == _NAMESPACE_EXISTS:
+                raise
+            # Another storage engine, or a service that leaves no choice. What these answer differs.
+            await self._database.create_collection(name, check_exists=False, **options)
 
     async def _ensure_indexes(self, signal: Signal, changes: Changes) -> None:
         collection = self._database[signal.collection]

@@ -9,7 +9,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from exporter.interfaces import InsertResult
 from exporter.mongodb import MongoDestination
 from exporter.mongodb.collections import TTL_INDEX, Collections
-from exporter.signals import SIGNALS
+from exporter.signals import METRICS, SIGNALS
+from tests.exporter.mongodb.conftest import FailPoint
 from tests.exporter.mongodb.documents import documents, of_size
 
 pytestmark = pytest.mark.integration
@@ -40,6 +41,36 @@ async def test_ensure_empty_database_makes_all_collections_and_indexes(database:
         assert [index["key"] for index in indexes] == [[("_id", 1)], *map(list, (i.keys for i in signal.indexes))]
     logs = await database.logs.index_information()
     assert logs["traceId_1"]["sparse"] is True
+
+
+@pytest.mark.parametrize("timeseries", [True, False])
+async def test_ensure_compresses_documents_with_zstd(database: Database, timeseries: bool) -> None:
+    await _collections(database, timeseries=timeseries).ensure()
+
+    for signal in SIGNALS.values():
+        buckets = timeseries and signal is METRICS
+        statistics = await database.command("collStats", "system.buckets.metrics" if buckets else signal.collection)
+        assert ",block_compressor=zstd," in statistics["wiredTiger"]["creationString"]
+
+
+async def test_ensure_compressor_refused_makes_the_collection_without(
+    destination: MongoDestination, database: Database, fail_point: FailPoint
+) -> None:
+    async with fail_point(times=1, command="create", errorCode=72):  # InvalidOptions: an engine that is not WiredTiger
+        problems = await destination.ensure()
+
+    assert problems == []
+    assert "storageEngine" not in await _options(database, "spans")
+    assert "storageEngine" in await _options(database, "logs")
+
+
+async def test_ensure_users_own_collection_keeps_its_compressor(database: Database) -> None:
+    await database.create_collection("spans")
+
+    changes = await _collections(database).ensure()
+
+    assert changes.problems == []
+    assert "storageEngine" not in await _options(database, "spans")
 
 
 async def test_ensure_again_changes_nothing(database: Database) -> None:
