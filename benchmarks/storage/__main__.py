@@ -37,7 +37,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="how often each variant is measured")
     parser.add_argument("--records", type=int, help="how many are stored of each variant, instead of the group's own")
     parser.add_argument("--folder", type=Path, help="where MongoDB's files lie meanwhile, several GB of them")
-    parser.add_argument("--json", type=Path, help="append each measurement to this file, as a line")
+    parser.add_argument(
+        "--json", type=Path, help="append measurements to this file; the tables are of all it holds then"
+    )
     return parser.parse_args()
 
 
@@ -52,9 +54,11 @@ async def _run(groups: Sequence[Group], arguments: argparse.Namespace) -> None:
             try:
                 await mongod.start()
                 _set_cache(mongod, group.cache)
-                measurements = await _rounds(group, mongod, arguments.rounds, arguments.json)
+                measurements = await _rounds(group, mongod, arguments.rounds)
             finally:
                 await mongod.stop()
+        if arguments.json:
+            measurements = _kept(arguments.json, measurements)
         print(table(group, measurements), flush=True)
         print()
 
@@ -65,18 +69,23 @@ def _set_cache(mongod: EmbeddedMongod, size: str) -> None:
         client.admin.command({"setParameter": 1, "wiredTigerEngineRuntimeConfig": f"cache_size={size}"})
 
 
-async def _rounds(group: Group, mongod: EmbeddedMongod, rounds: int, output: Path | None) -> Sequence[Measurement]:
+async def _rounds(group: Group, mongod: EmbeddedMongod, rounds: int) -> Sequence[Measurement]:
     """All variants in turn, each round in the other direction, so that what changes meanwhile favours none."""
     measurements = []
     for number in range(rounds):
         for variant in group.variants[:: 1 if number % 2 == 0 else -1]:
             measurement = await measure(group, variant, mongod)
             measurements.append(measurement)
-            if output:
-                with output.open("a") as file:
-                    file.write(json.dumps(asdict(measurement)) + "\n")
             _progress(f"{group.name}, round {number + 1}: {variant.name}: {measurement.insert_micros:.1f} µs")
     return measurements
+
+
+def _kept(path: Path, measurements: Sequence[Measurement]) -> Sequence[Measurement]:
+    """These, behind those of earlier runs."""
+    with path.open("a+") as file:
+        file.writelines(json.dumps(asdict(measurement)) + "\n" for measurement in measurements)
+        file.seek(0)
+        return [Measurement(**json.loads(line)) for line in file]
 
 
 def _progress(line: str) -> None:

@@ -22,7 +22,7 @@ from exporter.signals import SIGNALS, Signal
 from sidecar.embedded import EmbeddedMongod
 
 _DATABASE = "storage"
-_QUERY_SECONDS = 0.4
+_QUERY_SECONDS = 0.3
 _QUERY_RUNS = 300
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import bson
+from bson.binary import UUID_SUBTYPE, Binary
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from pymongo.cursor import Cursor
@@ -18,6 +19,9 @@ from exporter.signals import Signal
 
 Records = Collection[RawBSONDocument]
 _RANGE = timedelta(seconds=1)
+_WITHIN_REQUEST = timedelta(seconds=1)
+"""What lies between the times of two records in a request, at most."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _NEWEST = 50
 
 
@@ -41,6 +45,17 @@ class Sample:
         start: datetime = self.fields[self.signal.time_field]
         return {self.signal.time_field: {"$gte": start, "$lt": start + _RANGE}}
 
+    @property
+    def in_id_range(self) -> Mapping[str, Any]:
+        """The filter for the `_id`s of requests that may hold records of that second (docs/documents.md, `_id`)."""
+        start: datetime = self.fields[self.signal.time_field]
+        return {"_id": {"$gte": _first_id(start - _WITHIN_REQUEST), "$lt": _first_id(start + _RANGE + _WITHIN_REQUEST)}}
+
+
+def _first_id(time: datetime) -> Binary:
+    milliseconds = (time.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+    return Binary(milliseconds.to_bytes(6) + bytes(10), UUID_SUBTYPE)
+
 
 Find = Callable[[Records, Shape, Sample], Cursor[RawBSONDocument]]
 
@@ -60,6 +75,10 @@ def _service_method(records: Records, shape: Shape, sample: Sample) -> Cursor[Ra
 
 def _method(records: Records, _: Shape, sample: Sample) -> Cursor[RawBSONDocument]:
     return records.find({**sample.in_range, "attributes.http.request.method": "POST"})
+
+
+def _id_method(records: Records, _: Shape, sample: Sample) -> Cursor[RawBSONDocument]:
+    return records.find({**sample.in_id_range, **sample.in_range, "attributes.http.request.method": "POST"})
 
 
 def _newest(records: Records, shape: Shape, sample: Sample) -> Cursor[RawBSONDocument]:
@@ -87,6 +106,7 @@ QUERIES: Mapping[str, Mapping[str, Find]] = {
         "service, 1 s": _service,
         "service, 1 s, method": _service_method,
         "1 s, method": _method,
+        "1 s, method, by `_id`": _id_method,
         f"newest {_NEWEST} of a service": _newest,
     },
     "logs": {"trace": _trace, "service, 1 s": _service, "service, 1 s, errors": _errors},

@@ -21,7 +21,7 @@ def table(group: Group, measurements: Sequence[Measurement]) -> str:
     count = len(base)
     title = f"### {group.title}: {group.records:,} records, cache of {group.cache}, {count} rounds"
     queries = list(QUERIES[group.signal])
-    head = ["", "CPU µs", "ratio", "lowest–highest µs", "BSON", "collection", "indexes", "disk, ratio", *queries]
+    head = ["", "CPU µs", "ratio", "lowest", "BSON", "collection", "indexes", "disk, ratio", *queries]
     rows = [[name, *_figures(found, base), *_queries(found, queries)] for name, found in rounds.items()]
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join([title, "", *(f"| {' | '.join(line)} |" for line in lines)])
@@ -35,7 +35,7 @@ def _figures(found: Rounds, base: Rounds) -> Iterator[str]:
     micros = [one.insert_micros for one in found]
     yield f"{median(micros):.1f}"
     yield f"{_ratio(found, base, lambda one: one.insert_micros):.2f}"
-    yield f"{min(micros):.1f}–{max(micros):.1f}"
+    yield f"{min(micros):.1f}"
     yield f"{median(one.document_bytes for one in found):,.0f}"
     yield f"{median(one.collection_bytes for one in found):,.0f}"
     yield f"{median(one.index_bytes for one in found):,.0f}"
@@ -52,5 +52,5 @@ def _ratio(found: Rounds, base: Rounds, figure: Callable[[Measurement], float]) 
 
 def _queries(found: Rounds, names: Sequence[str]) -> Iterator[str]:
     for name in names:
-        millis = [one.query_millis[name] for one in found if name in one.query_millis]
+        millis = [one.query_millis[name] for one in found if one.found.get(name)]
         yield f"{median(millis):.2g}" if millis else ""

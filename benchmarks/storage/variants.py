@@ -38,7 +38,7 @@ class Group:
     title: str
     signal: str
     variants: Sequence[Variant]
-    records: int = 100_000
+    records: int = 60_000
     cache: str = "1GB"
     """WiredTiger's `cache_size`."""
 
@@ -64,6 +64,7 @@ _METRIC = IndexModel([("metric.name", ASCENDING), ("time", ASCENDING)])
 
 _SNAPPY = _wired_tiger("block_compressor=snappy")
 _ZSTD = _wired_tiger("block_compressor=zstd")
+_ZSTD_64 = _wired_tiger("block_compressor=zstd,leaf_page_max=64KB")
 _NONE = _wired_tiger("block_compressor=none")
 _CLUSTERED = {"clusteredIndex": {"key": {"_id": 1}, "unique": True}}
 _TIMESERIES = {"timeseries": {"timeField": "time", "metaField": "metric", "granularity": "seconds"}}
@@ -102,7 +103,7 @@ GROUPS: Sequence[Group] = (
             Variant("snappy", _SPANS, options=_SNAPPY),
             Variant("zstd", _SPANS, options=_ZSTD),
             Variant("none", _SPANS, options=_NONE),
-            Variant("zstd, 64 KB pages", _SPANS, options=_wired_tiger("block_compressor=zstd,leaf_page_max=64KB")),
+            Variant("zstd, 64 KB pages", _SPANS, options=_ZSTD_64),
             Variant("snappy, clustered", _SPANS, options={**_SNAPPY, **_CLUSTERED}),
             Variant("zstd, clustered", _SPANS, options={**_ZSTD, **_CLUSTERED}),
         ),
@@ -150,12 +151,13 @@ GROUPS: Sequence[Group] = (
             Variant("random UUID", _SPANS, shapes.RandomId, options=_SNAPPY),
             Variant("ObjectId", _SPANS, shapes.ObjectIdId, options=_SNAPPY),
             Variant("our `_id`, zstd", _SPANS, options=_ZSTD),
+            Variant("our `_id`, zstd, 64 KB pages", _SPANS, options=_ZSTD_64),
             Variant("our `_id`, without {traceId}", (_SPAN_SERVICE,), options=_SNAPPY),
             Variant("our `_id`, {traceId: hashed}", (_TRACE_HASHED, _SPAN_SERVICE), options=_SNAPPY),
             Variant("our `_id`, binary ids", _SPANS, shapes.BinaryIds, options=_SNAPPY),
             Variant("our `_id`, zstd, clustered", _SPANS, options={**_ZSTD, **_CLUSTERED}),
         ),
-        records=1_000_000,
+        records=600_000,
         cache="64MB",
     ),
 )

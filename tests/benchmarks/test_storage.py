@@ -13,6 +13,7 @@ from bson.binary import UuidRepresentation
 
 from benchmarks.storage import shapes
 from benchmarks.storage.measure import Measurement
+from benchmarks.storage.queries import Sample
 from benchmarks.storage.records import fresh_documents
 from benchmarks.storage.report import table
 from benchmarks.storage.variants import Group, Variant
@@ -73,11 +74,21 @@ def test_resource_reference_finds_by_service_what_embeds_it(span: bytes) -> None
     assert len(made["resource"]) == 16
 
 
+def test_id_range_of_a_record_holds_the_ids_of_its_request() -> None:
+    documents = next(fresh_documents("traces", 500))
+
+    for document in documents:
+        limits = Sample.of(SIGNALS["traces"], document, document).in_id_range["_id"]
+        assert bytes(limits["$gte"]) <= bson.decode(document)["_id"] < bytes(limits["$lt"])
+
+
 def test_table_two_rounds_compares_within_each_round() -> None:
     group = Group("some", "Some spans", "traces", (Variant("base"), Variant("other")), records=1)
     figures = (("base", 10.0), ("other", 15.0), ("other", 50.0), ("base", 20.0))
-    measurements = [Measurement("some", name, micros, 100, 40, 20, {"trace": 1.0}, {}) for name, micros in figures]
+    measurements = [
+        Measurement("some", name, micros, 100, 40, 20, {"trace": 1.0}, {"trace": 8}) for name, micros in figures
+    ]
 
     lines = table(group, measurements).splitlines()
 
-    assert lines[-1].startswith("| other | 32.5 | 2.00 | 15.0–50.0 | 100 | 40 | 20 | 1.00 | 1 |")
+    assert lines[-1].startswith("| other | 32.5 | 2.00 | 15.0 | 100 | 40 | 20 | 1.00 | 1 |")
