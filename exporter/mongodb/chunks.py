@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from itertools import chain
 
 from exporter.interfaces import Documents, Refusal
 
@@ -12,37 +13,77 @@ MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 """MongoDB manual, "MongoDB Limits and Thresholds", BSON Document Size."""
 
 MAX_CHUNK_DOCUMENTS = 2000
-"""Little is gained by the document from 500 to 2,000, and encoding holds the event loop meanwhile."""
+"""Little is gained by the document from 500 to 2,000, and no insert shall hold up others for long."""
 
 MAX_CHUNK_BYTES = 8 * 1024 * 1024
-"""Far below the 48,000,000 bytes that a message may have, so that no insert holds up others for long.
-One larger document goes alone."""
+"""Far below the 48,000,000 bytes that a message may have, for the same reason, and below the 16 MiB that PyMongo
+lets a command have. One larger document goes alone."""
 
 
-class Chunk(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Documents that stand one after the other in one buffer: those of `documents` from `start` to `stop`."""
+
+    documents: Documents
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self.documents.__getitem__, range(self.start, self.stop))
+
+    @property
+    def raw(self) -> bytes:
+        """Their bytes; no copy when the buffer holds nothing else."""
+        offsets = self.documents.offsets
+        return self.documents.buffer[offsets[self.start] : offsets[self.stop]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
     """Documents for one command. `first`: the position of the first one; the others follow on."""
 
     first: int
-    documents: list[bytes]
+    runs: Sequence[Run]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.runs))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return chain.from_iterable(self.runs)
+
+    def halves(self) -> tuple[Chunk, Chunk]:
+        """The first and the second half of its two or more documents."""
+        half = room = len(self) // 2
+        left, right = list[Run](), list[Run]()
+        for run in self.runs:
+            middle = min(run.start + room, run.stop)
+            room -= middle - run.start
+            left.append(Run(run.documents, run.start, middle))
+            right.append(Run(run.documents, middle, run.stop))
+        return Chunk(self.first, _filled(left)), Chunk(self.first + half, _filled(right))
 
 
 def cut(parts: Sequence[Documents]) -> Iterator[Chunk | Refusal]:
     """The documents of all parts, numbered through: chunks, and refusals of documents that no MongoDB takes."""
-    first, pending, room = 0, list[bytes](), MAX_CHUNK_BYTES
+    first, pending = 0, list[Run]()
+    count, size = 0, 0
     for documents in parts:
-        buffer, offsets = documents.buffer, documents.offsets
-        start, count = 0, len(documents)
-        while start < count:
-            stop = _fitting(offsets, start, room, MAX_CHUNK_DOCUMENTS - len(pending))
+        offsets = documents.offsets
+        start, end = 0, len(documents)
+        while start < end:
+            stop = _fitting(offsets, start, MAX_CHUNK_BYTES - size, MAX_CHUNK_DOCUMENTS - count)
             if stop > start:
-                pending.extend(buffer[offsets[index] : offsets[index + 1]] for index in range(start, stop))
-                room -= offsets[stop] - offsets[start]
+                pending.append(Run(documents, start, stop))
+                count, size = count + stop - start, size + offsets[stop] - offsets[start]
                 start = stop
             elif pending:
                 yield Chunk(first, pending)
-                first, pending, room = first + len(pending), [], MAX_CHUNK_BYTES
+                first, pending, count, size = first + count, [], 0, 0
             else:
-                yield _alone(first, documents[start])
+                yield _alone(first, Run(documents, start, start + 1))
                 first, start = first + 1, start + 1
     if pending:
         yield Chunk(first, pending)
@@ -54,8 +95,12 @@ def _fitting(offsets: Sequence[int], start: int, size: int, count: int) -> int:
     return bisect_right(offsets, offsets[start] + size, start, end + 1) - 1
 
 
-def _alone(index: int, document: bytes) -> Chunk | Refusal:
-    if len(document) <= MAX_DOCUMENT_BYTES:
-        return Chunk(index, [document])
-    reason = f"the document has {len(document):,} bytes; MongoDB takes at most {MAX_DOCUMENT_BYTES:,}"
-    return Refusal(index, 0, reason)
+def _alone(index: int, run: Run) -> Chunk | Refusal:
+    size = len(run.raw)
+    if size <= MAX_DOCUMENT_BYTES:
+        return Chunk(index, [run])
+    return Refusal(index, 0, f"the document has {size:,} bytes; MongoDB takes at most {MAX_DOCUMENT_BYTES:,}")
+
+
+def _filled(runs: Sequence[Run]) -> Sequence[Run]:
+    return [run for run in runs if len(run)]

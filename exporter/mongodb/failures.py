@@ -68,6 +68,12 @@ def from_write_concern_error(error: Mapping[str, Any]) -> Failure:
     return Failure("write_concern", DestinationUnavailable(text))
 
 
+def from_wrong_count(sent: int, inserted: int, refused: int) -> Failure:
+    """MongoDB does not account for every document: what it did not mention may not be stored."""
+    text = f"of {sent} documents, MongoDB says to have inserted {inserted} and refused {refused}"
+    return Failure("server", DestinationUnavailable(text))
+
+
 def is_worth_repeating(error: PyMongoError) -> bool:
     """Whether the same command may succeed at once: a connection that died unnoticed, a primary that stepped down."""
     if isinstance(error, ServerSelectionTimeoutError | NetworkTimeout | WaitQueueTimeoutError):

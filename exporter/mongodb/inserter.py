@@ -1,9 +1,9 @@
 """Inserts ready BSON documents and sorts what MongoDB answers.
 
-Of PyMongo's ways to insert, an `insert` command with raw documents took the least CPU time in our process: 4 to 31
-% less than `insert_many` for 10 to 2,000 documents, and less than `bulk_write`. What `insert_many` does beyond it
-is done here or not needed: `chunks` cuts messages to size, and a repeated command needs no transaction number,
-since the documents' `_id`s make it idempotent (but in a time-series collection, which knows no unique `_id`).
+Of PyMongo's ways to insert, an `insert` command with sequences of raw documents (`raw`) took by far the least CPU time
+in our process (docs/fast-path.md). What `insert_many` does beyond it is done here or not needed: `chunks` cuts
+messages to size, and a repeated command needs no transaction number, since the documents' `_id`s make it
+idempotent (but in a time-series collection, which knows no unique `_id`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from exporter.interfaces import Documents, Refusal
 from exporter.mongodb import failures
 from exporter.mongodb.chunks import Chunk, cut
 from exporter.mongodb.config import milliseconds
+from exporter.mongodb.raw import choose_pack, pack_documents
 from exporter.mongodb.secrets import Redactor
 from exporter.telemetry import DestinationMetrics
 
@@ -49,6 +50,7 @@ class Inserter:
             "writeConcern": database.write_concern.document,
             "maxTimeMS": milliseconds(timeout),
         }
+        self._pack = choose_pack()
         self._repeat = database.client.options.retry_writes
 
     async def insert(self, collection: str, parts: Sequence[Documents]) -> Written:
@@ -70,50 +72,52 @@ class Inserter:
 
     async def _write(self, collection: str, chunk: Chunk) -> Written:
         try:
-            reply = await self._send(collection, chunk.documents)
+            reply = await self._send(collection, chunk)
         except BSONError as error:
             return await self._isolate(collection, chunk, error)
         except PyMongoError as error:
             if failures.is_about_content(error):
                 return await self._isolate(collection, chunk, error)
             raise self._failed(failures.from_exception(error)) from error
-        return self._sort(chunk.first, reply)
+        return self._sort(chunk, reply)
 
     async def _isolate(self, collection: str, chunk: Chunk, error: Exception) -> Written:
         """Find by halving the document that made a command unreadable, and insert the others."""
-        first, documents = chunk
-        if len(documents) == 1:
+        if len(chunk) == 1:
             code = getattr(error, "code", None) or 0
-            return Written((), [Refusal(first, code, self._redact(failures.shorten(str(error))))])
-        middle = len(documents) // 2
-        left = await self._write(collection, Chunk(first, documents[:middle]))
-        right = await self._write(collection, Chunk(first + middle, documents[middle:]))
-        return Written([*left.duplicates, *right.duplicates], [*left.refusals, *right.refusals])
+            return Written((), [Refusal(chunk.first, code, self._redact(failures.shorten(str(error))))])
+        halves = [await self._write(collection, half) for half in chunk.halves()]
+        return Written(
+            [index for half in halves for index in half.duplicates],
+            [refusal for half in halves for refusal in half.refusals],
+        )
 
-    async def _send(self, collection: str, documents: Sequence[bytes]) -> Mapping[str, Any]:
-        raw = [RawBSONDocument(document) for document in documents]
+    async def _send(self, collection: str, chunk: Chunk) -> Mapping[str, Any]:
+        # One that is alone may be there because it is damaged: then the driver shall look at it before MongoDB does.
+        documents = self._pack(chunk) if len(chunk) > 1 else pack_documents(chunk)
         started = time.perf_counter()
         try:
-            reply = await self._command(collection, raw)
+            reply = await self._command(collection, documents)
         except PyMongoError as error:
             if not (self._repeat and failures.is_worth_repeating(error)):
                 raise
-            reply = await self._command(collection, raw)
-        self._metrics.insert_done(collection, len(raw), time.perf_counter() - started)
+            reply = await self._command(collection, documents)
+        self._metrics.insert_done(collection, len(chunk), time.perf_counter() - started)
         return reply
 
-    async def _command(self, collection: str, documents: list[RawBSONDocument]) -> Mapping[str, Any]:
+    async def _command(self, collection: str, documents: Sequence[RawBSONDocument]) -> Mapping[str, Any]:
         # A new mapping each time: the driver adds to it and takes from it.
         command = {"insert": collection, "documents": documents, **self._options}
         reply: Mapping[str, Any] = await self._database.command(command)
         return reply
 
-    def _sort(self, first: int, reply: Mapping[str, Any]) -> Written:
+    def _sort(self, chunk: Chunk, reply: Mapping[str, Any]) -> Written:
         """Raises DestinationUnavailable when a later try may bring more than this one."""
         duplicates: list[int] = []
         refusals: list[Refusal] = []
-        for error in reply.get("writeErrors", ()):
-            index, code = first + error["index"], int(error.get("code", 0))
+        errors: Sequence[Mapping[str, Any]] = reply.get("writeErrors", ())
+        for error in errors:
+            index, code = chunk.first + error["index"], int(error.get("code", 0))
             if failures.is_copy(error):
                 duplicates.append(index)
             elif failures.is_passing(code):
@@ -122,6 +126,8 @@ class Inserter:
                 refusals.append(Refusal(index, code, self._redact(failures.shorten(error.get("errmsg", "")))))
         if "writeConcernError" in reply:
             raise self._failed(failures.from_write_concern_error(reply["writeConcernError"]))
+        if reply["n"] + len(errors) != len(chunk):
+            raise self._failed(failures.from_wrong_count(len(chunk), reply["n"], len(errors)))
         return Written(sorted(duplicates), sorted(refusals, key=lambda refusal: refusal.index))
 
     def _failed(self, failure: failures.Failure) -> DestinationUnavailable:
