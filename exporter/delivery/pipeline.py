@@ -52,6 +52,8 @@ class Pipeline:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._buffer_refused = False
+        self._until_open: set[asyncio.Timeout] = set()
+        """Of the live inserts that are on their way: due when the breaker opens."""
 
     @property
     def takes_records(self) -> bool:
@@ -78,7 +80,7 @@ class Pipeline:
         """
         if documents is not None and self.breaker.closed:
             try:
-                return await self.insert(batch, documents, self.config.insert_timeout)
+                return await self._insert_live(batch, documents)
             except DestinationUnavailable as error:
                 self.breaker.fail(str(error))
         try:
@@ -90,6 +92,18 @@ class Pipeline:
         self._metrics.buffered(self.name, batch)
         self.woken.set()
         return ""
+
+    async def _insert_live(self, batch: Batch, documents: Documents) -> str:
+        """Like `insert`, but once the breaker opens it is waited for no longer: one who waited in vain is enough."""
+        try:
+            async with asyncio.timeout(None) as until_open:
+                self._until_open.add(until_open)
+                try:
+                    return await self.insert(batch, documents, self.config.insert_timeout)
+                finally:
+                    self._until_open.discard(until_open)
+        except TimeoutError as error:
+            raise DestinationUnavailable(self.breaker.reason) from error
 
     async def insert(self, batch: Batch, documents: Documents, timeout: float) -> str:  # noqa: ASYNC109
         """Insert a batch's documents; those that are refused become dead letters.
@@ -122,6 +136,13 @@ class Pipeline:
             _log.info("destination takes inserts again", destination=self.name)
         else:
             self.woken.set()
+            self._release_live_inserts()
             _log.error(
                 "destination failed: batches for it go to the retry buffer", destination=self.name, reason=reason
             )
+
+    def _release_live_inserts(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for until_open in self._until_open:
+            if not until_open.expired():
+                until_open.reschedule(now)

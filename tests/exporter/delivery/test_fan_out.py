@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -17,11 +18,11 @@ from tests.exporter.delivery.fakes import FakeBuffer, FakeDestination, FakeTrans
 class Setup:
     """A fan-out over two destinations, with all its parts."""
 
-    def __init__(self) -> None:
+    def __init__(self, insert_timeout: float = 0.05) -> None:
         self.local, self.cloud = FakeDestination("local"), FakeDestination("cloud")
         self.buffer = FakeBuffer()
         metrics = DeliveryMetrics(CollectorRegistry(), ("local", "cloud"))
-        config = DeliveryConfig(insert_timeout=0.05)
+        config = DeliveryConfig(insert_timeout=insert_timeout)
         self.pipelines = [
             Pipeline(destination, self.buffer, DeadLetters(metrics), config, metrics)
             for destination in (self.local, self.cloud)
@@ -30,6 +31,10 @@ class Setup:
 
     def buffered(self, destination: str) -> list[Batch]:
         return list(self.buffer.waiting[destination].values())
+
+
+def by_id(batches: Iterable[Batch]) -> list[Batch]:
+    return sorted(batches, key=lambda batch: batch.base_id)
 
 
 def ids_of(batch: Batch) -> set[str]:
@@ -82,6 +87,35 @@ async def test_export_destination_hangs_its_share_is_buffered_after_the_wait() -
 
     assert setup.buffered("cloud") == [batch]
     assert "longer than 0.05 s" in setup.pipelines[1].breaker.reason
+
+
+async def test_export_destination_fails_others_that_wait_for_it_wait_no_longer() -> None:
+    setup = Setup(insert_timeout=60)
+    setup.cloud.hang.clear()
+    batches = [batch_of(seed=seed) for seed in range(5)]
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        for batch in batches:
+            group.create_task(setup.fan_out.export(batch))
+        await setup.cloud.insert_called.wait()
+        setup.pipelines[1].breaker.fail("gone")
+
+    assert by_id(setup.buffered("cloud")) == by_id(batches)
+    assert setup.local.ids() == {str(batch.base_id) for batch in batches}
+    assert setup.pipelines[1].breaker.reason == "gone"
+
+
+async def test_export_destination_fails_at_the_end_of_the_wait_buffers_each_once() -> None:
+    setup = Setup(insert_timeout=0.05)
+    setup.cloud.hang.clear()
+    batches = [batch_of(seed=seed) for seed in range(5)]
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        for batch in batches:
+            group.create_task(setup.fan_out.export(batch))
+
+    assert by_id(setup.buffered("cloud")) == by_id(batches)
+    assert setup.local.ids() == {str(batch.base_id) for batch in batches}
 
 
 async def test_export_neither_destination_nor_buffer_takes_it_raises_overloaded() -> None:
