@@ -1,0 +1,10 @@
+"""OTLP/JSON to OTLP protobuf, and back.
+
+OTLP/JSON is the JSON mapping of Protocol Buffers but for trace and span ids, which are hexadecimal there (OTLP
+specification 1.10, "JSON Protobuf Encoding").
+"""
+
+from receiver.otlp_json.convert import to_protobuf
+from receiver.otlp_json.export import from_protobuf
+
+__all__ = ["from_protobuf", "to_protobuf"]
