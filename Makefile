@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick protos lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick chaos protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -92,6 +92,11 @@ $(BENCH_READY): $(READY)
 $(LOADGEN): $(wildcard benchmarks/loadgen/*)
 	@command -v go >/dev/null || { echo "the load generator is built with Go, which is not there: https://go.dev/dl" >&2; exit 1; }
 	$(GO_ENV) go build -C benchmarks/loadgen -trimpath -o $(CURDIR)/$@ .
+
+MINUTES ?= 10
+SEED ?= 1
+chaos: $(READY) ## Kill, pause, cut off and fill up everything for MINUTES, then count what is lost or doubled
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
 
 protos: $(READY) ## The stubs of protos/*.proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. protos/*.proto

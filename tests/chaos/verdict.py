@@ -1,0 +1,73 @@
+"""What is stored in the end, against what was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc.aio
+from pymongo import AsyncMongoClient
+
+from exporter.signals import SIGNALS
+from protos import admin_pb2 as pb
+from protos.admin_pb2_grpc import AdminStub
+from tests.chaos.senders import Ledger
+from tests.chaos.world import World
+
+_SETTLE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Counts of records, by destination and signal where they are mappings."""
+
+    acknowledged: int
+    stored: Mapping[str, int]
+    lost: Mapping[str, int]
+    duplicated: Mapping[str, int]
+    dead_letters: int
+
+    @property
+    def good(self) -> bool:
+        return not any((*self.lost.values(), *self.duplicated.values(), self.dead_letters))
+
+    def lines(self) -> Iterator[str]:
+        yield f"acknowledged records: {self.acknowledged}"
+        for name in self.stored:
+            yield (
+                f"{name}: stored {self.stored[name]}, acknowledged but lost {self.lost[name]}, "
+                f"duplicated {self.duplicated[name]}"
+            )
+        yield f"dead letters: {self.dead_letters}"
+
+
+async def settled(world: World) -> None:
+    """Return once nothing waits for any destination."""
+    async with asyncio.timeout(_SETTLE_SECONDS), grpc.aio.insecure_channel(world.sidecar.admin_grpc) as channel:
+        await channel.channel_ready()
+        async for _ in AdminStub(channel).Drain(pb.DrainRequest()):  # type: ignore[no-untyped-call]
+            pass
+
+
+async def judge(world: World, ledger: Ledger) -> Verdict:
+    """Compare both databases with the ledger. The sidecar is settled."""
+    stored: dict[str, int] = {}
+    lost: Counter[str] = Counter()
+    duplicated: Counter[str] = Counter()
+    dead_letters = 0
+    for name, mongo in (("local", world.local), ("cloud", world.cloud)):
+        async with AsyncMongoClient[dict[str, Any]](mongo.mongod.uri) as client:
+            database = client.otel
+            dead_letters += await database.dead_letters.count_documents({})
+            stored[name] = 0
+            for signal in SIGNALS.values():
+                found = database[signal.collection].find({}, {"_id": False, "attributes.number": True})
+                counts = Counter([document["attributes"]["number"] async for document in found])
+                stored[name] += counts.total()
+                lost[name] += len(ledger.acknowledged[signal.name] - counts.keys())
+                duplicated[name] += sum(count - 1 for count in counts.values())
+    acknowledged = sum(len(numbers) for numbers in ledger.acknowledged.values())
+    return Verdict(acknowledged, stored, dict(lost), dict(duplicated), dead_letters)

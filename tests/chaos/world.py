@@ -1,0 +1,154 @@
+"""The processes under test: a sidecar, its local and its cloud MongoDB, and the links between them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from sidecar.embedded import EmbeddedMongod, find_mongod
+from tests.chaos.proxy import Proxy
+
+_COMMAND = (sys.executable, "-c", "from sidecar.cli import main; main()", "serve")
+_READY_SECONDS = 30.0
+_STOP_SECONDS = 40.0
+
+
+class SidecarProcess:
+    """`otlp-mongo serve` on ports that stay the same over its restarts."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self._folder = folder
+        self.data = folder / "data"
+        self.log = folder / "sidecar.log"
+        self.grpc, self.http, self.admin, self.admin_grpc = (f"127.0.0.1:{port}" for port in _free_ports(4))
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTLP_", "MONGODB_"))}
+        self._environment = {
+            **inherited,
+            "OTLP_MONGO_GRPC_ENDPOINT": self.grpc,
+            "OTLP_MONGO_HTTP_ENDPOINT": self.http,
+            "OTLP_MONGO_ADMIN_ENDPOINT": self.admin,
+            "OTLP_MONGO_ADMIN_GRPC_ENDPOINT": self.admin_grpc,
+            "OTLP_MONGO_DATA_DIR": str(self.data),
+            "OTLP_MONGO_LOG_FORMAT": "json",
+            **settings,
+        }
+        self._process: Process | None = None
+
+    async def start(self) -> None:
+        """Return once it is ready."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *_COMMAND, cwd=self._folder, env=self._environment, stdin=DEVNULL, stdout=log, stderr=log
+            )
+        async with asyncio.timeout(_READY_SECONDS):
+            while not await self.answers("/healthz"):
+                assert self._process.returncode is None, self.log.read_text()[-2000:]
+                await asyncio.sleep(0.02)
+
+    async def kill(self) -> None:
+        assert self._process
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> int:
+        """End it as an orchestrator does; returns the exit code."""
+        assert self._process
+        self._process.terminate()
+        async with asyncio.timeout(_STOP_SECONDS):
+            return await self._process.wait()
+
+    async def end(self) -> None:
+        """For the end of a test, whatever the state."""
+        if self._process and self._process.returncode is None:
+            await self.kill()
+
+    async def answers(self, path: str) -> bool:
+        status, _ = await self.get(path)
+        return status == 200
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Status and body of an admin page; status 0 when nobody answers."""
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"http://{self.admin}{path}") as response:
+                return response.status, await response.text()
+        except aiohttp.ClientError:
+            return 0, ""
+
+
+class Mongo:
+    """A mongod that comes back by itself when it is killed, and the link to it."""
+
+    def __init__(self, folder: Path, binary: Path) -> None:
+        self.mongod = EmbeddedMongod(folder, binary)
+        self.link: Proxy
+
+    async def start(self) -> None:
+        await self.mongod.start()
+        self.link = Proxy(int(self.mongod.uri.rpartition(":")[2].partition("/")[0]))
+        await self.link.start()
+
+    async def stop(self) -> None:
+        self.send(signal.SIGCONT)
+        await self.link.stop()
+        await self.mongod.stop()
+
+    @property
+    def uri(self) -> str:
+        """By way of the link. Server selection is short: a test has less time than an outage."""
+        return f"mongodb://127.0.0.1:{self.link.port}/?directConnection=true&serverSelectionTimeoutMS=1000"
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the process, if it runs just now."""
+        if self.mongod.pid:
+            os.kill(self.mongod.pid, number)
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        self.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.send(signal.SIGCONT)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that faults happen to."""
+
+    sidecar: SidecarProcess
+    local: Mongo
+    cloud: Mongo
+
+
+@asynccontextmanager
+async def world(folder: Path, **settings: str) -> AsyncIterator[World]:
+    """All processes, started and in the end stopped. `settings`: of the sidecar, by environment name."""
+    binary = await asyncio.to_thread(find_mongod)
+    local, cloud = Mongo(folder / "local", binary), Mongo(folder / "cloud", binary)
+    await asyncio.gather(local.start(), cloud.start())
+    uris = {"MONGODB_URI": local.uri, "MONGODB_CLOUD_URI": cloud.uri}
+    sidecar = SidecarProcess(folder, {**uris, **settings})
+    try:
+        await sidecar.start()
+        yield World(sidecar, local, cloud)
+    finally:
+        await sidecar.end()
+        await asyncio.gather(local.stop(), cloud.stop())
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(listener.getsockname()[1]) for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
