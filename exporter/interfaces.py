@@ -114,6 +114,10 @@ class Exporter(Protocol):
         ...
 
 
+READ_BYTES = 32 << 20
+"""Bytes of payload that one read of the retry buffer returns where nothing else is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
     """A batch that waits in the retry buffer."""
@@ -147,8 +151,13 @@ class BatchBuffer(Protocol):
         """
         ...
 
-    async def oldest(self, destination: str, limit: int, after: int = 0) -> Sequence[StoredBatch]:
-        """The first `limit` batches behind position `after`, oldest first. Damaged ones are set aside, not returned."""
+    async def oldest(
+        self, destination: str, limit: int, after: int = 0, *, max_bytes: int = READ_BYTES
+    ) -> Sequence[StoredBatch]:
+        """The first `limit` batches behind position `after`, oldest first. Damaged ones are set aside, not returned.
+
+        `max_bytes`: of their payloads together, which only a single batch exceeds.
+        """
         ...
 
     async def remove(self, destination: str, positions: Sequence[int]) -> None:

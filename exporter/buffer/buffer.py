@@ -17,7 +17,7 @@ from exporter.buffer.errors import BufferUnavailable, Damaged
 from exporter.buffer.report import VerifyReport
 from exporter.buffer.store import Store
 from exporter.buffer.telemetry import BufferMetrics
-from exporter.interfaces import Backlog, StoredBatch
+from exporter.interfaces import READ_BYTES, Backlog, StoredBatch
 
 _log = structlog.get_logger(__name__)
 
@@ -80,16 +80,19 @@ class RetryBuffer:
         self._wake.set()
         await done
 
-    async def oldest(self, destination: str, limit: int, after: int = 0) -> Sequence[StoredBatch]:
-        """The first batches behind position `after`, oldest first: at most `limit`, and not more than some 32 MiB.
+    async def oldest(
+        self, destination: str, limit: int, after: int = 0, *, max_bytes: int = READ_BYTES
+    ) -> Sequence[StoredBatch]:
+        """The first batches behind position `after`, oldest first: at most `limit`, and `max_bytes` of payload.
 
+        One that is larger comes alone.
         Damaged ones are set aside, counted and passed over; so are those of signals that this version does not know,
         which stay. None are returned only when there are none.
 
         Raises:
             BufferUnavailable: the disk failed, or the buffer is closed.
         """
-        while found := await self._in_files(self._store.read, destination, limit, after):
+        while found := await self._in_files(self._store.read, destination, limit, after, max_bytes):
             batches: list[StoredBatch] = []
             for position, outcome in await self._decode(found):
                 if isinstance(outcome, Damaged):

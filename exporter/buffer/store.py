@@ -27,8 +27,6 @@ _BATCH_BYTES = 1 << 10
 """What a transaction, and a batch in it, take on disk beside the payloads, at most."""
 _IDLE_BYTES = 1 << 20
 """Size up to which the newest segment is kept for the next batches although nothing waits in it."""
-_READ_BYTES = 32 << 20
-"""Bytes of payload that one read returns, unless its first batch is larger."""
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
 """A position is a segment's number above 32 bits of row."""
@@ -97,8 +95,11 @@ class Store:
             with contextlib.suppress(sqlite3.Error, Damaged):
                 self._segments.newest.write_back()
 
-    def read(self, destination: str, limit: int, after: int) -> Sequence[tuple[int, Record]]:
-        """Position and content of the first batches behind position `after`; the caller checks their checksums."""
+    def read(self, destination: str, limit: int, after: int, max_bytes: int) -> Sequence[tuple[int, Record]]:
+        """Position and content of the first batches behind position `after`; the caller checks their checksums.
+
+        `max_bytes`: of payload before compression, unless the first batch is larger.
+        """
         self._writer.rescue_broken()
         found: list[tuple[int, Record]] = []
         for segment in self._segments:
@@ -106,12 +107,13 @@ class Store:
             if start > segment.last_row or not segment.waiting.get(destination, Backlog()).batches:
                 continue
             try:
-                self._read_segment(segment, destination, start, limit, found)
+                room = self._read_segment(segment, destination, start, limit, max_bytes, found)
             except SegmentDamaged as error:
                 self._writer.rescue(error)
                 if not found:  # what was rescued stands in another segment now
-                    return self.read(destination, limit, after)
-            if len(found) >= limit or sum(record.size for _, record in found) >= _READ_BYTES:
+                    return self.read(destination, limit, after, max_bytes)
+                break
+            if not room:
                 break
         self._publish()
         return found
@@ -192,22 +194,30 @@ class Store:
         return True
 
     def _read_segment(
-        self, segment: Segment, destination: str, start: int, limit: int, found: list[tuple[int, Record]]
-    ) -> None:
+        self,
+        segment: Segment,
+        destination: str,
+        start: int,
+        limit: int,
+        max_bytes: int,
+        found: list[tuple[int, Record]],
+    ) -> bool:
+        """Add a segment's batches to what was found. Whether there is room for those of the next one."""
         rows = segment.rows(destination, start, limit - len(found))
         if not rows and not start:
             segment.check_pending()
         size = sum(record.size for _, record in found)
         for row, payload_size in rows:
             size += payload_size
-            if found and size > _READ_BYTES:
-                return
+            if found and size > max_bytes:
+                return False
             try:
                 found.append((_position(segment, row), segment.read(row)))
             except SegmentDamaged:
                 raise
             except Damaged as error:
                 self._set_aside(segment, row, str(error))
+        return len(found) < limit
 
     def _set_aside(self, segment: Segment, row: int, reason: str) -> None:
         with contextlib.suppress(Damaged, OSError):

@@ -26,7 +26,9 @@ class DeliveryConfig:
     replay_timeout: float = 60.0
     """A replayed insert may take as long as a slow destination needs."""
     replay_bytes: int = 4 << 20
-    """Payload bytes of one round of replay: the bound on what replay takes from live traffic."""
+    """Payload bytes of one round of replay."""
+    replay_bytes_beside_live: int = 1 << 20
+    """The same while live inserts come, which wait behind a round that is on its way."""
     replay_batches: int = 256
     """Batches of one round of replay."""
     backoff: Backoff = field(default_factory=Backoff)
@@ -54,6 +56,7 @@ class Pipeline:
         self._buffer_refused = False
         self._until_open: set[asyncio.Timeout] = set()
         """Of the live inserts that are on their way: due when the breaker opens."""
+        self._live_came = False
 
     @property
     def takes_records(self) -> bool:
@@ -95,6 +98,7 @@ class Pipeline:
 
     async def _insert_live(self, batch: Batch, documents: Documents) -> str:
         """Like `insert`, but once the breaker opens it is waited for no longer: one who waited in vain is enough."""
+        self._live_came = True
         try:
             async with asyncio.timeout(None) as until_open:
                 self._until_open.add(until_open)
@@ -129,6 +133,11 @@ class Pipeline:
             DestinationUnavailable: it is not stored.
         """
         await self._dead_letters.keep_whole(self.destination, batch, reason)
+
+    def next_round_bytes(self) -> int:
+        """Payload bytes that replay may take at once now, by what came since it asked the last time."""
+        live, self._live_came = self._live_came or bool(self._until_open), False
+        return self.config.replay_bytes_beside_live if live else self.config.replay_bytes
 
     def _on_breaker_change(self, closed: bool, reason: str) -> None:
         self._metrics.destination_open(self.name, not closed)

@@ -1,9 +1,10 @@
 """Replay: brings a destination's backlog from the retry buffer to the destination, oldest first.
 
 One round at a time, bounded in bytes and batches, is on its way: live traffic shares the destination with at most
-that. While the breaker is open a round is a single batch, the probe, after a wait that grows with each failure
-and ends early when the driver sees the destination return. A batch leaves the buffer only after every record of it
-is stored or a dead letter, so that a crash at any point makes it come again, and its `_id`s make that harmless.
+that, and while there is any the rounds are smaller. While the breaker is open a round is a single batch, the probe,
+after a wait that grows with each failure and ends early when the driver sees the destination return. A batch leaves
+the buffer only after every record of it is stored or a dead letter, so that a crash at any point makes it come again,
+and its `_id`s make that harmless.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
 
 import structlog
 
@@ -19,7 +19,7 @@ from exporter.batch import Batch
 from exporter.delivery.pipeline import Pipeline
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.errors import DestinationUnavailable, Unavailable
-from exporter.interfaces import BatchBuffer, StoredBatch, Transcoder
+from exporter.interfaces import BatchBuffer, Transcoder
 
 _PROGRESS_SECONDS = 10.0
 _PAUSE_AFTER_BUG = 5.0
@@ -142,7 +142,7 @@ class Replayer:
             DestinationUnavailable: not all of them came over.
         """
         name = self._pipeline.name
-        stored = _first_bytes(await self._buffer.oldest(name, batches), self._pipeline.config.replay_bytes)
+        stored = await self._buffer.oldest(name, batches, max_bytes=self._pipeline.next_round_bytes())
         if not stored:
             return False
         self._note(stuck=False)
@@ -173,16 +173,6 @@ def _set(event: asyncio.Event, value: bool) -> None:
         event.set()
     else:
         event.clear()
-
-
-def _first_bytes(stored: Sequence[StoredBatch], limit: int) -> Sequence[StoredBatch]:
-    """The first batches whose payloads together have at most `limit` bytes, but at least one."""
-    total = 0
-    for count, item in enumerate(stored):
-        total += len(item.batch.payload)
-        if total > limit and count:
-            return stored[:count]
-    return stored
 
 
 class _Progress:

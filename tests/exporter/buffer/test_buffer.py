@@ -123,6 +123,21 @@ async def test_status_after_reopen_is_what_it_was(tmp_path: Path) -> None:
     assert (before["cloud"].batches, before["cloud"].oldest_unix_nano) == (25, batch(16).received_unix_nano)
 
 
+async def test_oldest_of_so_many_bytes_returns_no_more_and_in_order_across_segments(tmp_path: Path) -> None:
+    sizes = [40_000, 40_000, 150_000, 300_000, 1_000]
+    given = [batch(number, size) for number, size in enumerate(sizes)]
+    rounds, after = [], 0
+
+    async with opened(tmp_path, segment_bytes=MIB // 4) as buffer:
+        for item in given:
+            await buffer.append(item, "cloud")
+        while stored := await buffer.oldest("cloud", 10, after, max_bytes=100_000):
+            rounds.append([item.batch for item in stored])
+            after = stored[-1].position
+
+    assert rounds == [given[:2], given[2:3], given[3:4], given[4:]]
+
+
 async def test_removed_twice_or_unknown_positions_change_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path) as buffer:
         await buffer.append(batch(1), "cloud")

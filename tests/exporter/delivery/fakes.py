@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from bson.codec_options import CodecOptions
 
 from exporter.batch import Batch, content_id
 from exporter.errors import Overloaded
-from exporter.interfaces import Backlog, Documents, InsertResult, Inspection, Refusal, StoredBatch
+from exporter.interfaces import READ_BYTES, Backlog, Documents, InsertResult, Inspection, Refusal, StoredBatch
 from exporter.signals import TRACES, Signal
 
 _CODEC = CodecOptions[dict[str, object]](uuid_representation=UuidRepresentation.STANDARD)
@@ -116,10 +117,14 @@ class FakeBuffer:
             waiting[self._last] = batch
         self.appended.set()
 
-    async def oldest(self, destination: str, limit: int, after: int = 0) -> Sequence[StoredBatch]:
+    async def oldest(
+        self, destination: str, limit: int, after: int = 0, *, max_bytes: int = READ_BYTES
+    ) -> Sequence[StoredBatch]:
         await asyncio.sleep(0)
         found = [StoredBatch(at, batch) for at, batch in self.waiting[destination].items() if at > after]
-        return found[:limit]
+        sizes = itertools.accumulate(len(item.batch.payload) for item in found)
+        fitting = sum(size <= max_bytes for size in sizes)
+        return found[: min(limit, max(fitting, 1))]
 
     async def remove(self, destination: str, positions: Sequence[int]) -> None:
         await asyncio.sleep(0)

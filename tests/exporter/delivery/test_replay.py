@@ -130,6 +130,21 @@ async def test_replay_round_takes_no_more_bytes_than_it_may() -> None:
     assert under_way == 2
 
 
+async def test_replay_beside_live_inserts_takes_smaller_rounds() -> None:
+    setup = Setup(DeliveryConfig(replay_bytes=400, replay_bytes_beside_live=80))
+    live = batch_of(seed=99)
+    await setup.buffered(*(batch_of(seed=seed, size=40) for seed in range(6)))
+    await setup.pipeline.deliver(live, setup.transcoder.transcode(live))
+    rounds = []
+
+    for _ in range(2):
+        setup.destination.inserts = 0
+        await setup.replayer._turn()
+        rounds.append(setup.destination.inserts)
+
+    assert rounds == [2, 4]
+
+
 async def test_replay_batch_that_cannot_be_transcoded_becomes_a_dead_letter_and_holds_nobody_up() -> None:
     setup = Setup()
     poisonous, good = batch_of(seed=1), batch_of(seed=2)
