@@ -1,6 +1,6 @@
-"""The compiled transcoder. Everything else about the distribution is in pyproject.toml.
+"""The compiled transcoder and JSON writer. Everything else about the distribution is in pyproject.toml.
 
-A build without a C compiler goes through, loudly, and the pure-Python transcoder does the work.
+A build without a C compiler goes through, loudly, and pure Python does the work.
 OTLP_MONGO_BUILD_CFLAGS adds compiler and linker flags, for the sanitizers.
 """
 
@@ -22,6 +22,12 @@ extension = Extension(
     extra_compile_args=["-O3", "-Wno-maybe-uninitialized", *FLAGS],
     extra_link_args=FLAGS,
 )
+json_writer = Extension(
+    "receiver.otlp_json._native",
+    ["receiver/otlp_json/_native.pyx"],
+    extra_compile_args=["-O3", *FLAGS],
+    extra_link_args=FLAGS,
+)
 # Python's own checks are off in code whose every index and division is checked by hand, or is not Python's at all.
 directives = {
     "language_level": 3,
@@ -31,7 +37,7 @@ directives = {
     "initializedcheck": False,
 }
 
-extensions = cythonize([extension], build_dir="build/cython", compiler_directives=directives)
+extensions = cythonize([extension, json_writer], build_dir="build/cython", compiler_directives=directives)
 for cythonized in extensions:
     cythonized.optional = True  # cythonize does not pass it on
 

@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 
 from exporter import SIGNALS, MalformedPayload, Signal
 from receiver.otlp_json import from_protobuf, to_protobuf
+from receiver.otlp_json.convert import Converter, native_compiler
+from receiver.otlp_json.schema import schema_of
+from receiver.otlp_json.writer import compile_writer
+from receiver.otlp_json.wrong import Wrong
 from tests.receiver.otlp_json import stock
 from tests.receiver.otlp_json.messages import any_message, as_otlp
 
@@ -25,6 +29,9 @@ STRANGE: list[Any] = [
     *("ab", "AB", "abc", "a b", "zz", "YQ", "YQ=", "YQ==", "Y", "-_-_", "+/+/", "Y\nQ", "a=b", "====", "é"),
     *("SPAN_KIND_SERVER", "STATUS_CODE_ERROR", "SEVERITY_NUMBER_INFO", "ENUM_OF_THE_FUTURE", "true"),
 ]  # fmt: skip
+
+
+REFERENCE = Converter(None)
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -63,14 +70,15 @@ def mutate(document: dict[str, Any], rng: random.Random) -> None:
 
 
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("converter", [REFERENCE, Converter(native_compiler())], ids=lambda converter: converter.name)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_any_message_in_otlp_json_becomes_the_same_message(signal: Signal, seed: int):
+def test_any_message_in_otlp_json_becomes_the_same_message(converter: Converter, signal: Signal, seed: int):
     rng = random.Random(seed)
     message = any_message(signal.request, rng)
     body = json.dumps(as_otlp(message, rng)).encode()
 
-    parsed = to_protobuf(signal, body)
+    parsed = converter.to_protobuf(signal, body)
 
     assert signal.request.FromString(parsed).SerializeToString() == message.SerializeToString()
     assert len(parsed) == message.ByteSize()  # nothing is written that is not needed
@@ -96,7 +104,7 @@ def test_mutated_json_is_judged_as_by_the_stock_parser(signal: Signal, seed: int
     mutate(document, rng)
     body = json.dumps(document).encode()
 
-    ours, theirs = judged(signal, body), stock.read(signal, body)
+    ours, theirs = judged(REFERENCE, signal, body), stock.read(signal, body)
 
     if ours != (theirs and theirs.SerializeToString()):
         differences = list(stock.deliberate_differences(orjson.loads(body), signal.request.DESCRIPTOR))
@@ -104,10 +112,33 @@ def test_mutated_json_is_judged_as_by_the_stock_parser(signal: Signal, seed: int
         assert ours is None or any("extension" in text for text in differences)
 
 
-def judged(signal: Signal, body: bytes) -> bytes | None:
+def judged(converter: Converter, signal: Signal, body: bytes) -> bytes | None:
     try:
-        return signal.request.FromString(to_protobuf(signal, body)).SerializeToString()
+        return signal.request.FromString(converter.to_protobuf(signal, body)).SerializeToString()
     except MalformedPayload:
+        return None
+
+
+@pytest.mark.skipif(native_compiler() is None, reason="the native writer was not built")
+@pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
+@settings(max_examples=250, deadline=None)
+@given(seed=st.integers(0, 2**32), mutated=st.booleans())
+def test_native_writer_gives_the_bytes_of_the_reference_or_nothing(signal: Signal, seed: int, mutated: bool):
+    rng = random.Random(seed)
+    document = as_otlp(any_message(signal.request, rng), rng)
+    if mutated:
+        mutate(document, rng)
+    document = orjson.loads(json.dumps(document))
+
+    native, reference = (written(compiler, signal, document) for compiler in (native_compiler(), compile_writer))
+
+    assert native == reference
+
+
+def written(compiler: Any, signal: Signal, document: object) -> bytes | None:
+    try:
+        return compiler(schema_of(signal.request.DESCRIPTOR))(document, 1)
+    except Wrong:
         return None
 
 
