@@ -22,8 +22,10 @@ _CONFLICTS = {85, 86}
 
 _TIMESERIES = {"timeField": "time", "metaField": "metric", "granularity": "seconds"}
 
-_COMPRESSED: Mapping[str, Any] = {"storageEngine": {"wiredTiger": {"configString": "block_compressor=zstd"}}}
-"""A third less disk for the documents than with MongoDB's default (docs/storage.md)."""
+_FILES: Mapping[str, Any] = {
+    "storageEngine": {"wiredTiger": {"configString": "block_compressor=zstd,leaf_page_max=64KB"}}
+}
+"""Half the disk that documents take with MongoDB's defaults (docs/storage.md). Time series have zstd by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,11 @@ class Collections:
         return None
 
     async def _create(self, signal: Signal, timeseries: bool, changes: Changes) -> Mapping[str, Any]:
-        options: dict[str, Any] = {"timeseries": _TIMESERIES} if timeseries else {}
         try:
-            await self._create_compressed(signal.collection, options)
+            if timeseries:
+                await self._database.create_collection(signal.collection, check_exists=False, timeseries=_TIMESERIES)
+            else:
+                await self._create_compressed(signal.collection)
         except OperationFailure as error:
             # An insert or another sidecar was faster.
             if error.code != _NAMESPACE_EXISTS:
@@ -95,14 +99,14 @@ class Collections:
         details = await self._collection(signal.collection)
         return details or {"type": "timeseries" if timeseries else "collection", "options": {}}
 
-    async def _create_compressed(self, name: str, options: Mapping[str, Any]) -> None:
+    async def _create_compressed(self, name: str) -> None:
         try:
-            await self._database.create_collection(name, check_exists=False, **options, **_COMPRESSED)
+            await self._database.create_collection(name, check_exists=False, **_FILES)
         except OperationFailure as error:
             if error.code == _NAMESPACE_EXISTS:
                 raise
             # Another storage engine, or a service that leaves no choice. What these answer differs.
-            await self._database.create_collection(name, check_exists=False, **options)
+            await self._database.create_collection(name, check_exists=False)
 
     async def _ensure_indexes(self, signal: Signal, changes: Changes) -> None:
         collection = self._database[signal.collection]

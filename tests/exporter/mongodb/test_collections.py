@@ -9,7 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from exporter.interfaces import InsertResult
 from exporter.mongodb import MongoDestination
 from exporter.mongodb.collections import TTL_INDEX, Collections
-from exporter.signals import METRICS, SIGNALS
+from exporter.signals import SIGNALS
 from tests.exporter.mongodb.conftest import FailPoint
 from tests.exporter.mongodb.documents import documents, of_size
 
@@ -43,14 +43,13 @@ async def test_ensure_empty_database_makes_all_collections_and_indexes(database:
     assert logs["traceId_1"]["sparse"] is True
 
 
-@pytest.mark.parametrize("timeseries", [True, False])
-async def test_ensure_compresses_documents_with_zstd(database: Database, timeseries: bool) -> None:
-    await _collections(database, timeseries=timeseries).ensure()
+async def test_ensure_compresses_documents_in_large_pages(database: Database) -> None:
+    await _collections(database).ensure()
 
     for signal in SIGNALS.values():
-        buckets = timeseries and signal is METRICS
-        statistics = await database.command("collStats", "system.buckets.metrics" if buckets else signal.collection)
-        assert ",block_compressor=zstd," in statistics["wiredTiger"]["creationString"]
+        statistics = await database.command("collStats", signal.collection)
+        settings = statistics["wiredTiger"]["creationString"].split(",")
+        assert {"block_compressor=zstd", "leaf_page_max=64KB"} <= set(settings)
 
 
 async def test_ensure_compressor_refused_makes_the_collection_without(
