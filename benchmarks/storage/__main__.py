@@ -50,7 +50,7 @@ def _narrowed(group: Group, arguments: argparse.Namespace) -> Group:
 async def _run(groups: Sequence[Group], arguments: argparse.Namespace) -> None:
     for group in groups:
         with TemporaryDirectory(prefix="otlp-mongo-storage-", dir=arguments.folder) as folder:
-            mongod = EmbeddedMongod(Path(folder), find_mongod(), stop_grace=60)
+            mongod = EmbeddedMongod(Path(folder), find_mongod(), extra_arguments=group.arguments, stop_grace=60)
             try:
                 await mongod.start()
                 _set_cache(mongod, group.cache)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
 
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, WriteConcern
@@ -67,7 +67,7 @@ class _Subject:
 
     async def measure(self) -> Measurement:
         await asyncio.to_thread(self._create)
-        batches = _Batches(self._group, self._variant, self._signal, self._shape)
+        batches = await asyncio.to_thread(_Batches, self._group, self._variant, self._signal, self._shape)
         await settle(self._pid)
         before = self._cpu()
         await asyncio.gather(*(asyncio.to_thread(self._insert, batches) for _ in range(self._variant.writers)))
@@ -76,7 +76,7 @@ class _Subject:
         cpu = self._cpu() - before
         sizes = await asyncio.to_thread(self._database.command, "dbStats")
         costs = await asyncio.to_thread(self._query, batches.samples)
-        records = batches.taken
+        records = batches.records
         return Measurement(
             group=self._group.name,
             variant=self._variant.name,
@@ -129,30 +129,24 @@ class _Subject:
 
 
 class _Batches:
-    """What the writers take from, in threads."""
+    """What the writers take from, in threads. All is made before, so that no variant's making slows its inserts."""
 
     def __init__(self, group: Group, variant: Variant, signal: Signal, shape: Shape) -> None:
-        self.taken = 0
-        """Records."""
-        self.bytes = 0
         self.samples: list[Sample] = []
-        self._left = group.records // variant.batch
-        self._signal = signal
-        self._shape = shape
-        self._source: Iterator[Any] = fresh_documents(group.signal, variant.batch)
+        self._batches: list[list[bytes]] = []
+        for originals in islice(fresh_documents(signal.name, variant.batch), group.records // variant.batch):
+            documents = [shape(document) for document in originals]
+            self.samples.append(Sample.of(signal, originals[0], documents[0]))
+            self._batches.append(documents)
+        self.records = sum(map(len, self._batches))
+        self.bytes = sum(len(document) for documents in self._batches for document in documents)
+        self._left = iter(self._batches)
         self._lock = threading.Lock()
 
     def next(self) -> list[RawBSONDocument]:
         """The next batch; empty when there are no more."""
         with self._lock:
-            if not self._left:
-                return []
-            self._left -= 1
-            originals = list(next(self._source))
-            documents = [self._shape(document) for document in originals]
-            self.samples.append(Sample.of(self._signal, originals[0], documents[0]))
-            self.taken += len(documents)
-            self.bytes += sum(map(len, documents))
+            documents = next(self._left, [])
         return [RawBSONDocument(document) for document in documents]
 
 

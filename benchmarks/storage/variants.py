@@ -41,6 +41,8 @@ class Group:
     records: int = 60_000
     cache: str = "1GB"
     """WiredTiger's `cache_size`."""
+    arguments: Sequence[str] = ()
+    """Further ones for mongod."""
 
 
 def _wired_tiger(configuration: str) -> Mapping[str, Any]:
@@ -108,6 +110,20 @@ GROUPS: Sequence[Group] = (
             Variant("zstd, clustered", _SPANS, options={**_ZSTD, **_CLUSTERED}),
         ),
     ),
+    *(
+        Group(
+            f"level-{level}",
+            f"Collections of spans, zstd at level {level} instead of 6",
+            "traces",
+            (
+                Variant("snappy", _SPANS, options=_SNAPPY),
+                Variant("zstd", _SPANS, options=_ZSTD),
+                Variant("zstd, 64 KB pages", _SPANS, options=_ZSTD_64),
+            ),
+            arguments=("--zstdDefaultCompressionLevel", str(level)),
+        )
+        for level in (1, 3)
+    ),
     Group(
         "batches",
         "Inserts of spans",
@@ -123,7 +139,7 @@ GROUPS: Sequence[Group] = (
         "logs",
         (
             Variant("as they are", _LOGS),
-            Variant("as they are, zstd", _LOGS, options=_ZSTD),
+            Variant("zstd, 64 KB pages", _LOGS, options=_ZSTD_64),
             Variant("`_id` only"),
             Variant("{service, time} only", (_LOG_SERVICE,)),
             Variant("without trace ids, sparse", _LOGS, shapes.NoTrace),
@@ -136,10 +152,9 @@ GROUPS: Sequence[Group] = (
         "metrics",
         (
             Variant("regular", (_METRIC,)),
-            Variant("regular, zstd", (_METRIC,), options=_ZSTD),
+            Variant("regular, zstd, 64 KB pages", (_METRIC,), options=_ZSTD_64),
             Variant("regular, `_id` only"),
             Variant("time series", (_METRIC,), options=_TIMESERIES),
-            Variant("time series, zstd", (_METRIC,), options={**_TIMESERIES, **_ZSTD}),
         ),
     ),
     Group(
