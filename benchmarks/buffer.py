@@ -23,8 +23,10 @@ from exporter.batch import Batch, random_id
 from exporter.buffer import BufferConfig, BufferMetrics, RetryBuffer
 from exporter.signals import TRACES
 
-_BACKLOG_BATCHES = 10_000
+_BACKLOG = 5_000_000
 _SPANS = 500
+_AT_ONCE = 100
+_MAX_BYTES = 16 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class Source:
         return replace(self.sample, base_id=random_id(now), received_unix_nano=now)
 
 
-async def opened(folder: Path) -> RetryBuffer:
-    return await RetryBuffer.open(BufferConfig(folder, 16 << 30), ["cloud"], BufferMetrics(CollectorRegistry()))
+async def opened(folder: Path, max_bytes: int = _MAX_BYTES) -> RetryBuffer:
+    return await RetryBuffer.open(BufferConfig(folder, max_bytes), ["cloud"], BufferMetrics(CollectorRegistry()))
 
 
 async def append(folder: Path, spans: int, at_once: int, seconds: float) -> str:
@@ -67,10 +69,11 @@ async def append(folder: Path, spans: int, at_once: int, seconds: float) -> str:
     )
 
 
-async def fill(folder: Path) -> None:
-    source, buffer = Source.of(_SPANS), await opened(folder)
-    for _ in range(0, _BACKLOG_BATCHES, 100):
-        await asyncio.gather(*(buffer.append(source.next(), "cloud") for _ in range(100)))
+async def fill(folder: Path, spans: int = _BACKLOG, max_bytes: int = _MAX_BYTES) -> None:
+    """Let so many spans wait for the cloud, in batches of 500."""
+    source, buffer = Source.of(_SPANS), await opened(folder, max_bytes)
+    for _ in range(0, spans, _AT_ONCE * _SPANS):
+        await asyncio.gather(*(buffer.append(source.next(), "cloud") for _ in range(_AT_ONCE)))
     await buffer.close()
 
 

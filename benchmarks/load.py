@@ -34,6 +34,7 @@ class Outcome:
     longest_gap_seconds: float
     median_seconds: float
     percentile99_seconds: float
+    slowest_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

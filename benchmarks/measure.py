@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +21,14 @@ from benchmarks.payloads import templates
 from benchmarks.processes import Command, running, wait_until
 from benchmarks.scenarios import CEILING, Scenario
 from benchmarks.targets import Site, Target
-from benchmarks.usage import Usage, pin, usage
+from benchmarks.usage import Usage, pin, settle, usage
 from exporter.signals import SIGNALS
 from sidecar.embedded import EmbeddedMongod
 
-_START_TIMEOUT = 30.0
-_QUIET_CPU = 0.05
-"""The part of a CPU below which mongod counts as done with what came before."""
-_QUIET_INTERVAL = 0.2
-_QUIET_TIMEOUT = 10.0
-_IDLE_SECONDS = 0.3
+START_TIMEOUT = 30.0
+"""Seconds."""
+IDLE_SECONDS = 0.3
+"""Between ready and the look at the memory of what is idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +68,12 @@ class Bench:
         Raises:
             BenchmarkError: the subject failed, or acknowledged what MongoDB does not have.
         """
-        own, others = _share_cpus(scenario.cores)
+        own, others = share_cpus(scenario.cores)
         pin(self._mongod_pid, others)
         database = next(self._databases)
         client: AsyncMongoClient[dict[str, Any]]
         async with AsyncMongoClient(self._mongod.uri) as client:
-            await self._settle()
+            await settle(self._mongod_pid)
             try:
                 with TemporaryDirectory(prefix="otlp-mongo-benchmark-") as folder:
                     if subject == CEILING:
@@ -93,27 +90,18 @@ class Bench:
             raise BenchmarkError("mongod has ended")
         return self._mongod.pid
 
-    async def _settle(self) -> None:
-        """Wait until mongod has done what earlier measurements left it to do."""
-        deadline = time.monotonic() + _QUIET_TIMEOUT
-        before, used = usage(self._mongod_pid).cpu_seconds, 1.0
-        while used > _QUIET_CPU * _QUIET_INTERVAL and time.monotonic() < deadline:
-            await asyncio.sleep(_QUIET_INTERVAL)
-            after = usage(self._mongod_pid).cpu_seconds
-            before, used = after, after - before
-
     async def _measure_target(
         self, scenario: Scenario, subject: str, site: Site, own: frozenset[int], others: frozenset[int]
     ) -> Measurement:
         target = self._targets[subject]
         log = site.folder / "output.log"
         async with running(target.command(site).on(own), log) as process:
-            start_seconds = await wait_until(target.ready(site), process, log, _START_TIMEOUT)
-            await asyncio.sleep(_IDLE_SECONDS)
+            start_seconds = await wait_until(target.ready(site), process, log, START_TIMEOUT)
+            await asyncio.sleep(IDLE_SECONDS)
             idle = usage(process.pid)
             seen = await drive(
                 Command([str(GENERATOR)]).on(others),
-                {**self._window, **_generator_plan(scenario, site)},
+                {**self._window, **generator_plan(scenario, site)},
                 {"subject": process.pid, "mongod": self._mongod_pid},
             )
         if seen.outcome.errors or seen.outcome.partial_successes:
@@ -123,7 +111,7 @@ class Bench:
             )
         if target.stores:
             await self._verify(scenario, site.database, seen)
-        return _measurement(scenario, subject, seen, target.stores, start_seconds, idle)
+        return measured(scenario, subject, seen, target.stores, start_seconds, idle)
 
     async def _measure_ceiling(
         self, scenario: Scenario, database: str, folder: Path, own: frozenset[int]
@@ -142,7 +130,7 @@ class Bench:
         command = Command([sys.executable, "-m", "benchmarks.inserter"]).on(own)
         seen = await drive(command, plan, {"mongod": self._mongod_pid}, name="subject")
         await self._verify(scenario, database, seen)
-        return _measurement(scenario, CEILING, seen, stores=True)
+        return measured(scenario, CEILING, seen, stores=True)
 
     async def _verify(self, scenario: Scenario, database: str, seen: Observation) -> None:
         client: AsyncMongoClient[dict[str, Any]]
@@ -153,7 +141,7 @@ class Bench:
             raise BenchmarkError(f"{least:,} records were acknowledged and {stored:,} are stored ({scenario.title})")
 
 
-def _share_cpus(cores: int) -> tuple[frozenset[int], frozenset[int]]:
+def share_cpus(cores: int) -> tuple[frozenset[int], frozenset[int]]:
     """CPUs for the subject, and for all else."""
     available = sorted(os.sched_getaffinity(0))
     if cores > len(available):
@@ -161,7 +149,8 @@ def _share_cpus(cores: int) -> tuple[frozenset[int], frozenset[int]]:
     return frozenset(available[:cores]), frozenset(available[cores:] or available)
 
 
-def _generator_plan(scenario: Scenario, site: Site) -> Mapping[str, Any]:
+def generator_plan(scenario: Scenario, site: Site) -> Mapping[str, Any]:
+    """What the load generator is told, but for how long."""
     signal = SIGNALS[scenario.signal]
     return {
         "protocol": scenario.protocol,
@@ -180,7 +169,7 @@ async def _create_indexes(client: AsyncMongoClient[dict[str, Any]], database: st
     await client[database][signal.collection].create_indexes(indexes)
 
 
-def _measurement(
+def measured(
     scenario: Scenario,
     subject: str,
     seen: Observation,
@@ -188,6 +177,11 @@ def _measurement(
     start_seconds: float | None = None,
     idle: Usage | None = None,
 ) -> Measurement:
+    """What an observation says of the processes `subject` and, if it `stores`, `mongod`.
+
+    Raises:
+        BenchmarkError: nothing was acknowledged.
+    """
     records = seen.outcome.records
     if not records:
         raise BenchmarkError(f"{subject} acknowledged nothing in the measured window ({scenario.title})")

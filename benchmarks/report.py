@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks.machine import description
 from benchmarks.measure import Measurement
-from benchmarks.results import RATIOS, Figures
+from benchmarks.results import RATIOS, Figures, Ratio
 from benchmarks.run import Run
 from benchmarks.scenarios import Plan, Scenario
 
@@ -37,13 +37,13 @@ def page(done: Run, command: str) -> str:
         *(f"Not measured: {reason}." for reason in done.missing),
         *(f"**Failed**: {failure}" for failure in done.failures),
         "## Ratios",
-        _ratio_table(done.results),
+        ratio_table(done.results),
         "![CPU time per record by records in a request](performance.png)",
         "## Start and memory",
         _footprint_table(done.results),
         "## Figures",
         "\n".join(f"- `{subject}`: {label}" for subject, label in done.labels.items()),
-        *(_section(scenario, figures) for scenario, figures in done.results.items()),
+        *(section(scenario, figures) for scenario, figures in done.results.items()),
     )
     return "\n\n".join(parts) + "\n"
 
@@ -61,13 +61,13 @@ def _introduction(plan: Plan) -> str:
     )
 
 
-def _ratio_table(results: Results) -> str:
-    header = ["", *(f"{ratio.title}{f' (goal {ratio.goal})' if ratio.goal else ''}" for ratio in RATIOS)]
+def ratio_table(results: Results, ratios: Sequence[Ratio] = RATIOS) -> str:
+    """A line for each scenario."""
+    header = ["", *(f"{ratio.title}{f' (goal {ratio.goal})' if ratio.goal else ''}" for ratio in ratios)]
     rows = [
-        [scenario.title, *(_show(ratio.of(figures), ".2f") for ratio in RATIOS)]
-        for scenario, figures in results.items()
+        [scenario.title, *(show(ratio.of(figures), ".2f") for ratio in ratios)] for scenario, figures in results.items()
     ]
-    return _table([header, *rows])
+    return table([header, *rows])
 
 
 def _footprint_table(results: Results) -> str:
@@ -77,7 +77,7 @@ def _footprint_table(results: Results) -> str:
             subjects.setdefault(subject, []).append(measurement)
     header = ["", "start to ready, s", "idle, MiB", "highest under load, MiB"]
     rows = (_footprint(subject, measurements) for subject, measurements in subjects.items())
-    return _table([header, *filter(None, rows)])
+    return table([header, *filter(None, rows)])
 
 
 def _footprint(subject: str, measurements: Sequence[Measurement]) -> list[str]:
@@ -87,24 +87,27 @@ def _footprint(subject: str, measurements: Sequence[Measurement]) -> list[str]:
     peaks = [m.peak_mib for m in measurements if m.peak_mib is not None]
     if not starts:
         return []
-    return [f"`{subject}`", _show(median(starts), ".2f"), _show(median(idle), ".0f"), _show(max(peaks), ".0f")]
+    return [f"`{subject}`", show(median(starts), ".2f"), show(median(idle), ".0f"), show(max(peaks), ".0f")]
 
 
-def _section(scenario: Scenario, figures: Figures) -> str:
+def section(scenario: Scenario, figures: Figures) -> str:
+    """All figures of a scenario under a heading of their own."""
     header = ["", *(title for title, _, _ in _FIGURES)]
     rows = [[f"`{subject}`", *_row(measurement)] for subject, measurement in figures.items()]
-    return f"### {scenario.title}\n\n{_table([header, *rows])}"
+    return f"### {scenario.title}\n\n{table([header, *rows])}"
 
 
 def _row(measurement: Measurement) -> list[str]:
-    return [_show(getattr(measurement, field), form) for _, field, form in _FIGURES]
+    return [show(getattr(measurement, field), form) for _, field, form in _FIGURES]
 
 
-def _show(value: float | None, form: str) -> str:
+def show(value: float | None, form: str) -> str:
+    """A figure, or a dash where there is none."""
     return _NONE if value is None else format(value, form)
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Markdown; the first row is the header."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     rule = "| --- |" + " ---: |" * (len(rows[0]) - 1)
     return "\n".join((lines[0], rule, *lines[1:]))

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import median
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.measure import Measurement
 from benchmarks.scenarios import Scenario
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 Figures = Mapping[str, Measurement]
 """The measurement of each subject in one scenario."""
 
@@ -19,18 +24,19 @@ def medians(measurements: Iterable[Measurement]) -> Mapping[Scenario, Figures]:
     for measurement in measurements:
         groups.setdefault(measurement.scenario, {}).setdefault(measurement.subject, []).append(measurement)
     return {
-        scenario: {subject: _median(rounds) for subject, rounds in subjects.items()}
+        scenario: {subject: median_of(rounds) for subject, rounds in subjects.items()}
         for scenario, subjects in groups.items()
     }
 
 
-def _median(rounds: Sequence[Measurement]) -> Measurement:
-    figures = {}
-    for field in fields(Measurement):
+def median_of(rounds: Sequence[T]) -> T:
+    """One whose every number is the median of the rounds' and whose all else is the first's."""
+    figures: dict[str, Any] = {}
+    for field in fields(rounds[0]):
         values = [getattr(measurement, field.name) for measurement in rounds]
         numeric = isinstance(values[0], (int, float))
         figures[field.name] = median(values) if numeric else values[0]
-    return Measurement(**figures)
+    return type(rounds[0])(**figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +56,21 @@ class Ratio:
         return self.figure(figures[self.over]) / self.figure(figures[self.under])
 
 
-def _cpu(measurement: Measurement) -> float:
+def cpu(measurement: Measurement) -> float:
+    """CPU time for a record."""
     return measurement.cpu_micros_per_record
 
 
-def _rate(measurement: Measurement) -> float:
+def rate(measurement: Measurement) -> float:
+    """Records a second."""
     return measurement.records_per_second
 
 
 RATIOS: Sequence[Ratio] = (
-    Ratio("CPU: native ÷ Rotel", "≤ 1", "native", "rotel", _cpu),
-    Ratio("CPU: native ÷ Collector", "", "native", "collector", _cpu),
-    Ratio("CPU: reference ÷ Rotel", "", "reference", "rotel", _cpu),
-    Ratio("CPU: native ÷ insert-only client", "", "native", "insert-only", _cpu),
-    Ratio("records/s: native ÷ insert-only client", "≥ 0.9", "native", "insert-only", _rate),
-    Ratio("records/s: reference ÷ insert-only client", "", "reference", "insert-only", _rate),
+    Ratio("CPU: native ÷ Rotel", "≤ 1", "native", "rotel", cpu),
+    Ratio("CPU: native ÷ Collector", "", "native", "collector", cpu),
+    Ratio("CPU: reference ÷ Rotel", "", "reference", "rotel", cpu),
+    Ratio("CPU: native ÷ insert-only client", "", "native", "insert-only", cpu),
+    Ratio("records/s: native ÷ insert-only client", "≥ 0.9", "native", "insert-only", rate),
+    Ratio("records/s: reference ÷ insert-only client", "", "reference", "insert-only", rate),
 )

@@ -24,6 +24,7 @@ type Outcome struct {
 	LongestGapSeconds   float64        `json:"longestGapSeconds"` // between two acknowledgements in the window
 	MedianSeconds       float64        `json:"medianSeconds"`
 	Percentile99Seconds float64        `json:"percentile99Seconds"`
+	SlowestSeconds      float64        `json:"slowestSeconds"`
 }
 
 type acknowledgement struct {
@@ -121,6 +122,7 @@ func (c *crew) outcome(begin, end time.Time) Outcome {
 	slices.Sort(latencies)
 	out.MedianSeconds = percentile(latencies, 50)
 	out.Percentile99Seconds = percentile(latencies, 99)
+	out.SlowestSeconds = percentile(latencies, 100)
 	out.LongestGapSeconds = longestGap(times)
 	return out
 }
