@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 from collections import Counter
@@ -70,19 +71,15 @@ async def _full(folder: Path) -> AsyncIterator[None]:
     filler = folder / "filler"
 
     def fill() -> None:
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(bytes(64 << 10))
-                    file.flush()
-            except OSError:
-                pass
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(64 << 10))
 
     await asyncio.to_thread(fill)
     try:
         yield
     finally:
-        filler.unlink()
+        filler.unlink(missing_ok=True)
 
 
 async def _fill_disk(world: World, rng: random.Random) -> None:

@@ -102,14 +102,16 @@ class Client:
     """Sends payloads to a sidecar by both transports."""
 
     def __init__(self, channel: grpc.aio.Channel, session: aiohttp.ClientSession, http: str) -> None:
-        self._calls = {signal: channel.unary_unary(signal.grpc_method) for signal in _REQUESTS}
+        self._calls = {signal: channel.unary_unary(signal.grpc_method, bytes, bytes) for signal in _REQUESTS}
+        self.last_answer = b""
+        """The last export response that came over gRPC."""
         self._session = session
         self._http = http
 
     async def over_grpc(self, signal: Signal, payload: bytes) -> str:
         """One try. Returns the answer's status; "OK" when it is acknowledged. Raises Refused."""
         try:
-            await self._calls[signal](payload, timeout=_TIMEOUT)
+            self.last_answer = await self._calls[signal](payload, timeout=_TIMEOUT)
         except grpc.aio.AioRpcError as error:
             if error.code() not in _RETRYABLE:
                 raise Refused(f"{error.code()}: {error.details()}") from error

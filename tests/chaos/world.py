@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from sidecar.embedded import EmbeddedMongod, find_mongod
 from tests.chaos.proxy import Proxy
 
 _COMMAND = (sys.executable, "-c", "from sidecar.cli import main; main()", "serve")
+_FAIL_POINTS = ("--setParameter", "enableTestCommands=1")
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 40.0
 
@@ -88,8 +89,9 @@ class SidecarProcess:
 class Mongo:
     """A mongod that comes back by itself when it is killed, and the link to it."""
 
-    def __init__(self, folder: Path, binary: Path) -> None:
-        self.mongod = EmbeddedMongod(folder, binary)
+    def __init__(self, folder: Path, binary: Path, arguments: Sequence[str] = ()) -> None:
+        """`arguments`: mongod's own, beside those for fail points."""
+        self.mongod = EmbeddedMongod(folder, binary, extra_arguments=(*_FAIL_POINTS, *arguments))
         self.link: Proxy
 
     async def start(self) -> None:
@@ -131,12 +133,18 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, **settings: str) -> AsyncIterator[World]:
-    """All processes, started and in the end stopped. `settings`: of the sidecar, by environment name."""
+async def world(
+    folder: Path, *, cloud_arguments: Sequence[str] = (), cloud_user: str = "", **settings: str
+) -> AsyncIterator[World]:
+    """All processes, started and in the end stopped. `settings`: of the sidecar, by environment name.
+
+    `cloud_user`: as in `name:password`, whom the sidecar says it is.
+    """
     binary = await asyncio.to_thread(find_mongod)
-    local, cloud = Mongo(folder / "local", binary), Mongo(folder / "cloud", binary)
+    local, cloud = Mongo(folder / "local", binary), Mongo(folder / "cloud", binary, cloud_arguments)
     await asyncio.gather(local.start(), cloud.start())
-    uris = {"MONGODB_URI": local.uri, "MONGODB_CLOUD_URI": cloud.uri}
+    cloud_uri = cloud.uri.replace("://", f"://{cloud_user}@") if cloud_user else cloud.uri
+    uris = {"MONGODB_URI": local.uri, "MONGODB_CLOUD_URI": cloud_uri}
     sidecar = SidecarProcess(folder, {**uris, **settings})
     try:
         await sidecar.start()
