@@ -109,4 +109,4 @@ lock: ## Resolve the pins in constraints.txt anew (needs uv)
 	  --all-extras --output-file constraints.txt pyproject.toml
 
 clean: ## Remove what make made
-	rm -rf exporter/transcode/native/*.so $(VENV) .cache $(NODE)/node_modules build dist *.egg-info
+	rm -rf exporter/transcode/native/*.so receiver/otlp_json/*.so $(VENV) .cache $(NODE)/node_modules build dist *.egg-info

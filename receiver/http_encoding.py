@@ -44,9 +44,8 @@ def _protobuf(message: Message) -> bytes:
 
 
 PROTOBUF = Encoding("application/x-protobuf", _protobuf)
-JSON = Encoding(
-    "application/json", _json, to_protobuf, memory_factor=11
-)  # measured: 9 to 10 as dicts and lists, and itself
+# Measured with spans, logs and metrics: 9 to 10 as dicts and lists, and the body itself.
+JSON = Encoding("application/json", _json, to_protobuf, memory_factor=11)
 _ENCODINGS = {encoding.content_type: encoding for encoding in (PROTOBUF, JSON)}
 
 
