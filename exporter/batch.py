@@ -11,6 +11,7 @@ from blake3 import blake3
 
 from exporter.interfaces import Transcoder
 from exporter.signals import Signal
+from exporter.transcode import inline
 
 _VERSION = 8 << 76
 _VARIANT = 2 << 62
@@ -70,7 +71,7 @@ class BatchFactory:
     def make(self, signal: Signal, payload: bytes) -> Batch:
         """Check a payload and make a batch of it.
 
-        Takes CPU time in proportion to the payload: call it in a thread for more than a few KiB.
+        Takes CPU time in proportion to the payload: on an event loop, use `make_async`.
 
         Raises:
             MalformedPayload: it is no valid export request of the signal.
@@ -82,3 +83,7 @@ class BatchFactory:
         else:
             base_id = random_id(received)
         return Batch(signal, payload, base_id, received, inspection.records)
+
+    async def make_async(self, signal: Signal, payload: bytes) -> Batch:
+        """As `make`, without holding up the event loop for long."""
+        return await inline.run(self._transcoder, len(payload), self.make, signal, payload)

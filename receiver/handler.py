@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 from google.protobuf.message import Message
 
-from exporter import Batch, BatchFactory, Exporter, ExportResult, Signal
+from exporter import BatchFactory, Exporter, ExportResult, Signal
 from receiver.admission import MemoryBudget, Reservation
 from receiver.calls import Call, Calls
 from receiver.errors import Fault
 from receiver.refusal_log import RefusalLog
 from receiver.telemetry import ReceiverMetrics
-
-INLINE_BYTES = 8 * 1024
-"""Payloads up to here are checked on the event loop: a hop to a thread would cost more than it saves."""
 
 
 class ExportHandler:
@@ -56,7 +52,7 @@ class ExportHandler:
     async def export_reserved(self, signal: Signal, payload: bytes) -> Message:
         """As `export`, for a payload whose bytes the caller holds a reservation for."""
         self._metrics.received_bytes[signal].inc(len(payload))
-        batch = await self._make(signal, payload)
+        batch = await self._batches.make_async(signal, payload)
         if not batch.records:
             return signal.response()
         try:
@@ -67,11 +63,6 @@ class ExportHandler:
         self._metrics.accepted_records[signal].inc(batch.records - result.rejected)
         self._metrics.refused_records[signal].inc(result.rejected)
         return _response(signal, result)
-
-    async def _make(self, signal: Signal, payload: bytes) -> Batch:
-        if len(payload) <= INLINE_BYTES:
-            return self._batches.make(signal, payload)
-        return await asyncio.to_thread(self._batches.make, signal, payload)
 
 
 def _response(signal: Signal, result: ExportResult) -> Message:

@@ -11,8 +11,10 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from exporter import Signal
-from receiver.handler import INLINE_BYTES
 from receiver.otlp_json import to_protobuf
+
+_INLINE_BYTES = 8 * 1024
+"""JSON up to here is read on the event loop: a hop to a thread would cost more than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Encoding:
         """The payload that a body stands for. Raises MalformedPayload."""
         if self.to_protobuf is None:
             return body
-        if len(body) <= INLINE_BYTES:
+        if len(body) <= _INLINE_BYTES:
             return self.to_protobuf(signal, body)
         return await asyncio.to_thread(self.to_protobuf, signal, body)
 

@@ -50,8 +50,10 @@ def main() -> None:
 @app.command()
 def serve(embedded: Embedded = False) -> None:
     """Receive OTLP and store it, until SIGTERM or Ctrl-C."""
-    # gRPC's core writes to stderr past all logging; what matters comes as an exception too.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from sidecar.process import prepare_grpc, tune_allocator
+
+    prepare_grpc()
+    tune_allocator()
     from sidecar.commands.serve import run
 
     run(embedded=embedded)

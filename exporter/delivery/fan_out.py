@@ -9,9 +9,7 @@ from exporter.batch import Batch
 from exporter.delivery.pipeline import Pipeline
 from exporter.errors import Unavailable
 from exporter.interfaces import Documents, ExportResult, Transcoder
-
-_INLINE_BYTES = 16_384
-"""Payloads up to this size are transcoded on the loop: handing them to a thread would cost more than it spares."""
+from exporter.transcode import inline
 
 
 class FanOut:
@@ -37,9 +35,7 @@ class FanOut:
         return ExportResult(message="; ".join(outcome for outcome in outcomes if isinstance(outcome, str) and outcome))
 
     async def _transcode(self, batch: Batch) -> Documents:
-        if len(batch.payload) <= _INLINE_BYTES:
-            return self._transcoder.transcode(batch)
-        return await asyncio.to_thread(self._transcoder.transcode, batch)
+        return await inline.run(self._transcoder, len(batch.payload), self._transcoder.transcode, batch)
 
 
 def _raise_worst(outcomes: Sequence[str | BaseException]) -> None:

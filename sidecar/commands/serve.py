@@ -9,9 +9,11 @@ import signal
 import sys
 
 import structlog
+import uvloop
 
 from sidecar import logs
 from sidecar.application import Sidecar
+from sidecar.process import settle_garbage_collector
 from sidecar.settings import LoadedSettings, load
 
 _log = structlog.get_logger(__name__)
@@ -32,7 +34,9 @@ def run(*, embedded: bool) -> None:
     for warning in _warnings(loaded, embedded=embedded):
         _log.warning(warning)
     sidecar = Sidecar(settings, embedded=embedded)
-    if not asyncio.run(_serve(sidecar, talkative=logs.is_console(settings.log_format, sys.stderr))):
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        stopped_cleanly = runner.run(_serve(sidecar, talkative=logs.is_console(settings.log_format, sys.stderr)))
+    if not stopped_cleanly:
         sys.exit(1)
 
 
@@ -51,6 +55,7 @@ async def _serve(sidecar: Sidecar, *, talkative: bool) -> bool:
         loop.add_signal_handler(number, _on_signal, number, asked_to_stop)
     if not await _started(sidecar, asked_to_stop):
         return True
+    settle_garbage_collector()
     if talkative:
         sys.stderr.write(_what_next(sidecar))
     await asked_to_stop.wait()
