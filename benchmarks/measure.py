@@ -6,13 +6,13 @@ import asyncio
 import itertools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pymongo import AsyncMongoClient, IndexModel
+from pymongo import AsyncMongoClient
 
 from benchmarks.documents import documents_file
 from benchmarks.errors import BenchmarkError
@@ -22,6 +22,7 @@ from benchmarks.processes import Command, running, wait_until
 from benchmarks.scenarios import CEILING, Scenario
 from benchmarks.targets import Site, Target
 from benchmarks.usage import Usage, pin, settle, usage
+from exporter.mongodb.collections import Collections
 from exporter.signals import SIGNALS
 from sidecar.embedded import EmbeddedMongod
 
@@ -77,7 +78,8 @@ class Bench:
             try:
                 with TemporaryDirectory(prefix="otlp-mongo-benchmark-") as folder:
                     if subject == CEILING:
-                        await _create_indexes(client, database, scenario.signal)
+                        # As the sidecar makes them, so that mongod has the same work.
+                        await Collections(client[database], {}, metrics_timeseries=False).ensure()
                         return await self._measure_ceiling(scenario, database, Path(folder), own)
                     site = Site.choose(Path(folder), self._mongod.uri, database)
                     return await self._measure_target(scenario, subject, site, own, others)
@@ -160,13 +162,6 @@ def generator_plan(scenario: Scenario, site: Site) -> Mapping[str, Any]:
         "inFlight": scenario.in_flight,
         "templates": [t.plan() for t in templates(scenario.signal, scenario.records, scenario.encoding)],
     }
-
-
-async def _create_indexes(client: AsyncMongoClient[dict[str, Any]], database: str, name: str) -> None:
-    """As the sidecar makes them, so that mongod has the same work."""
-    signal = SIGNALS[name]
-    indexes: Sequence[IndexModel] = [IndexModel(list(i.keys), sparse=i.sparse) for i in signal.indexes]
-    await client[database][signal.collection].create_indexes(indexes)
 
 
 def measured(
