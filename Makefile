@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick bench-delivery chaos protos lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,6 +87,9 @@ bench-quick: $(BENCH_READY) $(LOADGEN) ## The most telling of it: a minute (need
 
 bench-delivery: $(BENCH_READY) $(LOADGEN) ## Outages, replay and a backlog into docs/delivery-performance.md: 20 minutes (needs Go)
 	$(BIN)/python -m benchmarks.delivery --output docs
+
+bench-instructions: $(READY) ## Count the native transcoder's instructions; fails on 5 % more than before (needs valgrind)
+	$(BIN)/python -m benchmarks.instructions
 
 $(BENCH_READY): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from exporter import BatchFactory, Exporter
@@ -17,10 +18,13 @@ from receiver.admission import MemoryBudget
 from receiver.grpc_receiver import GrpcReceiver
 from receiver.handler import ExportHandler
 from receiver.http_receiver import HttpReceiver
+from receiver.otlp_json import CONVERTER
 from receiver.telemetry import ReceiverMetrics
 from sidecar.settings import Settings
 
 Receiver = GrpcReceiver | HttpReceiver
+
+_log = structlog.get_logger(__name__)
 
 URI_SETTINGS = {"local": "MONGODB_URI", "cloud": "MONGODB_CLOUD_URI"}
 """By the destination's name."""
@@ -77,7 +81,14 @@ def build_receivers(
     if settings.grpc_endpoint:
         receivers["OTLP_MONGO_GRPC_ENDPOINT"] = GrpcReceiver(settings.grpc_endpoint, handler, max_request_bytes=size)
     if settings.http_endpoint:
+        _report_converter()
         receivers["OTLP_MONGO_HTTP_ENDPOINT"] = HttpReceiver(
             settings.http_endpoint, handler, max_request_bytes=size, cors_allowed_origins=settings.cors_origins
         )
     return receivers
+
+
+def _report_converter() -> None:
+    _log.info("JSON converter chosen", converter=CONVERTER.name)
+    if CONVERTER.name != "native":
+        _log.warning("the native JSON converter was not built: JSON over HTTP costs five times the CPU time")

@@ -82,4 +82,5 @@ def _parse(body: bytes) -> Any:
             gc.enable()
 
 
-to_protobuf = Converter(native_compiler()).to_protobuf
+CONVERTER = Converter(native_compiler())
+to_protobuf = CONVERTER.to_protobuf
