@@ -67,7 +67,7 @@ class Sidecar:
             UserError: a part cannot start, and why.
         """
         await self._lifecycle.start()
-        await asyncio.to_thread(self._folder.write_state, self._state())
+        await self._tell_other_commands()
         self._health.running()
         _log.info("ready", **{key.replace(" ", "_"): value for key, value in self.facts().items()})
 
@@ -99,6 +99,14 @@ class Sidecar:
             **(self._store.facts() if self._store else {}),
             "data folder": str(self._folder.path),
         }
+
+    async def _tell_other_commands(self) -> None:
+        try:
+            await asyncio.to_thread(self._folder.write_state, self._state())
+        except OSError as error:
+            # A full disk must not stop a start: MongoDB may take all there is.
+            message = "cannot write where this sidecar listens: other commands will not find it"
+            _log.error(message, folder=str(self._folder.path), reason=str(error))
 
     def _state(self) -> SidecarState:
         bound = {name: receiver.endpoint for name, receiver in self._receivers.items()}

@@ -88,6 +88,8 @@ class DataFolder:
         return f"unix:{socket}" if len(bytes(socket)) <= _LONGEST_SOCKET_PATH else "127.0.0.1:0"
 
     def write_state(self, state: SidecarState) -> None:
+        """Tell other commands. Raises OSError, as on a full disk: then no older state misleads them."""
+        self._state.unlink(missing_ok=True)
         fresh = self._state.with_suffix(".new")
         fresh.write_text(json.dumps(asdict(state)) + "\n")
         fresh.replace(self._state)

@@ -64,6 +64,7 @@ class SidecarProcess:
     async def stop(self) -> int:
         """End it as an orchestrator does; returns the exit code."""
         assert self._process
+        assert self._process.returncode is None, self.log.read_text()[-2000:]
         self._process.terminate()
         async with asyncio.timeout(_STOP_SECONDS):
             return await self._process.wait()

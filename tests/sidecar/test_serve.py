@@ -264,3 +264,18 @@ def test_serve_with_unreachable_mongodb_says_so_and_takes_records_into_the_buffe
     assert exit_code == 0
     (destination,) = json.loads(stopped_status.stdout)["destinations"]
     assert destination["backlog"]["records"] == "1"
+
+
+def test_serve_with_a_data_folder_that_takes_no_state_starts_all_the_same(tmp_path: Path, mongodb_uri: str) -> None:
+    (tmp_path / "data" / "sidecar.new").mkdir(parents=True)  # as if the disk were full
+    running = _start(tmp_path, MONGODB_URI=mongodb_uri)
+    deadline = time.monotonic() + _PATIENCE
+    while '"message":"ready"' not in running.log():
+        assert running.process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    exit_code = running.stop()
+
+    assert exit_code == 0
+    assert "other commands will not find it" in running.log()
