@@ -136,6 +136,7 @@ class _Inserters:
             "longestGapSeconds": max(later - earlier for earlier, later in itertools.pairwise(times)),
             "medianSeconds": latencies[(len(latencies) - 1) * 50 // 100],
             "percentile99Seconds": latencies[(len(latencies) - 1) * 99 // 100],
+            "slowestSeconds": latencies[-1],
         }
 
 
