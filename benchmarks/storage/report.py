@@ -53,4 +53,8 @@ def _ratio(found: Rounds, base: Rounds, figure: Callable[[Measurement], float]) 
 def _queries(found: Rounds, names: Sequence[str]) -> Iterator[str]:
     for name in names:
         millis = [one.query_millis[name] for one in found if one.found.get(name)]
-        yield f"{median(millis):.2g}" if millis else ""
+        yield _short(median(millis)) if millis else ""
+
+
+def _short(number: float) -> str:
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
