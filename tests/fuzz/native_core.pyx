@@ -2,7 +2,7 @@
 
 An input is a byte that chooses the signal, and a payload. What is checked beside what the sanitizers see: documents are
 well-formed BSON, in the number that was counted, none is larger than the estimate allows, and a valid payload can be
-written.
+written. The first byte chooses as well at which allocation memory runs out in a last try: that must be noticed.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
@@ -14,6 +14,22 @@ from exporter.transcode.native.workspace cimport Error, Workspace, release, rese
 
 cdef enum:
     LIMIT = 1 << 22
+
+
+# How many allocations succeed from now on. The linker gives all calls of realloc to the wrapper (--wrap).
+cdef int allocations_left = 0
+
+cdef extern from *:
+    """void *__real_realloc(void *memory, size_t size);"""
+    void *__real_realloc(void *memory, size_t size) nogil
+
+
+cdef public void *__wrap_realloc(void *memory, size_t size) noexcept nogil:
+    global allocations_left
+    if allocations_left == 0:
+        return NULL
+    allocations_left -= 1
+    return __real_realloc(memory, size)
 
 
 cdef void check(bint condition) noexcept nogil:
@@ -84,12 +100,29 @@ cdef void check_documents(Workspace *ws, Census *census) noexcept nogil:
     check(census.most_bytes >= ws.out.size)
 
 
+cdef void check_memory_that_runs_out(
+    Signal signal, const uint8_t *payload, size_t size, int allocations, bint valid
+) noexcept nogil:
+    """`allocations`: how many there is memory for."""
+    global allocations_left
+    cdef Workspace ws
+    memset(&ws, 0, sizeof(Workspace))
+    reset(&ws, payload, LIMIT)
+    allocations_left = allocations
+    write_request(&ws, signal, payload, size)
+    allocations_left = -1
+    check(not valid or ws.error != Error.MALFORMED)
+    release(&ws)
+
+
 cdef public int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) noexcept nogil:
     cdef Workspace ws
     cdef Census census
     cdef Signal signal
     cdef uint8_t *payload
     cdef bint valid
+    global allocations_left
+    allocations_left = -1
     if size == 0:
         return 0
     signal = <Signal>(data[0] % 3)
@@ -108,5 +141,6 @@ cdef public int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) noexcep
         check(ws.error == Error.FINE)
         check_documents(&ws, &census)
     release(&ws)
+    check_memory_that_runs_out(signal, payload, size, data[0] // 3 % 16, valid)
     free(payload)
     return 0

@@ -1,5 +1,5 @@
-/* Leaf routines over bytes: text checks, key splitting, hex, and a keyed hash. They allocate nothing and read exactly the
- * bytes they are given. */
+/* Leaf routines over bytes: text checks, key splitting, hex, and a keyed hash. They allocate nothing and read exactly
+ * the bytes they are given. */
 #ifndef OTLP_MONGO_TEXT_H
 #define OTLP_MONGO_TEXT_H
 
@@ -27,7 +27,7 @@ static inline uint64_t otlp_load_tail(const uint8_t *at, size_t size, uint8_t fi
     return word;
 }
 
-/* How many bytes the UTF-8 sequence at `at` has (RFC 3629, section 4: no surrogates, nothing overlong); 0: it is none. */
+/* How many bytes the UTF-8 sequence at `at` has (RFC 3629, section 4: no surrogates, nothing overlong); 0: none. */
 static size_t otlp_utf8_sequence(const uint8_t *at, size_t size) {
     uint8_t lead = at[0], low = 0x80, high = 0xBF;
     size_t length;
@@ -90,8 +90,8 @@ static inline uint64_t otlp_match(uint64_t word, uint8_t byte) {
 
 static const char OTLP_UNNESTED[] = "attributesUnnested";
 
-/* Where each segment of a dotted key ends, in `ends` (which has room for `most`). Returns the number of segments; 0: the
- * key cannot be nested, whatever else is in its list (docs/documents.md, Attributes). */
+/* Where each segment of a dotted key ends, in `ends` (which has room for `most`). Returns the number of segments; 0:
+ * the key cannot be nested, whatever else is in its list (docs/documents.md, Attributes). */
 static inline unsigned otlp_split_key(const uint8_t *key, size_t size, uint32_t *ends, unsigned most) {
     uint64_t high = 0;
     unsigned count = 0;

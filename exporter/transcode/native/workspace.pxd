@@ -1,8 +1,8 @@
 """The memory of one walk: where documents grow and where lists are kept while they are looked at.
 
 A workspace serves one payload at a time, and its memory is kept for the next. The lists `parts`, `nodes` and `slots`
-are used as stacks: whoever pushes remembers the size and sets it back. Elements are named by index, never by pointer, for
-growing moves them. An error is kept in the workspace and ends all loops, so that not every call needs its check.
+are used as stacks: whoever pushes remembers the size and sets it back. Elements are named by index, never by pointer,
+for growing moves them. An error is kept in the workspace and ends all loops, so that not every call needs its check.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
