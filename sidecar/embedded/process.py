@@ -73,6 +73,7 @@ def _arguments(binary: Path, folder: MongodFolder, port: int, cache_gigabytes: f
         *("--bind_ip", "127.0.0.1", "--port", str(port), "--nounixsocket"),
         *("--replSet", REPLICA_SET, "--oplogSize", "990"),
         *("--wiredTigerCacheSizeGB", f"{cache_gigabytes:g}"),
+        *("--zstdDefaultCompressionLevel", "1"),  # as small as at the default, for less CPU (docs/storage.md)
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
         *("--setParameter", f"shutdownTimeoutMillisForSignaledShutdown={_SIGNALLED_SHUTDOWN_MILLISECONDS}"),
     ]
