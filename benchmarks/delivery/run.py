@@ -75,7 +75,8 @@ async def _rounds(
             try:
                 results.append(await measure())
             except BenchmarkError as error:
-                failures.append(f"{measure.func.__name__} {measure.args}: {error}")
+                subject = ", ".join(str(getattr(argument, "title", argument)) for argument in measure.args)
+                failures.append(f"{measure.func.__name__} ({subject}): {error}")
                 print(failures[-1], flush=True)
             else:
                 print(results[-1], flush=True)
