@@ -45,7 +45,7 @@ def _grpc_poller() -> None:
     """Keep gRPC's poller thread: when its last user is collected, it is joined, on whatever loop runs just then."""
 
     async def start() -> None:
-        grpc.aio.init_grpc_aio()
+        grpc.aio.init_grpc_aio()  # type: ignore[attr-defined] # the stubs lack it
 
     asyncio.run(start())  # it wants a running loop, any
 

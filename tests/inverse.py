@@ -99,13 +99,13 @@ class _Fields:
         assert value not in enum.values()
         return value
 
-    def list(self, name: str, build: Callable[[Any], Any]) -> list[Any] | None:
+    def elements(self, name: str, build: Callable[[Any], Any]) -> list[Any] | None:
         value = self.take(name)
         assert value != []
         return None if value is None else [build(element) for element in value]
 
     def messages(self, name: str, build: Callable[[_Fields], Tree]) -> list[Tree] | None:
-        return self.list(name, lambda element: _message(element, build))
+        return self.elements(name, lambda element: _message(element, build))
 
     def message(self, name: str, build: Callable[[_Fields], Tree]) -> Tree:
         value = self.take(name)
@@ -198,8 +198,8 @@ def _entity_ref(fields: _Fields) -> Tree:
     return _set(
         schema_url=fields.text("schemaUrl"),
         type=fields.text("type"),
-        id_keys=fields.list("idKeys", _raw),
-        description_keys=fields.list("descriptionKeys", _raw),
+        id_keys=fields.elements("idKeys", _raw),
+        description_keys=fields.elements("descriptionKeys", _raw),
     )
 
 
@@ -328,7 +328,7 @@ def _number(fields: _Fields) -> Tree:
 
 
 def _histogram(fields: _Fields) -> Tree:
-    bounds, counts = fields.list("bounds", _double), fields.list("counts", _integer)
+    bounds, counts = fields.elements("bounds", _double), fields.elements("counts", _integer)
     return _aggregates(fields) | _set(explicit_bounds=bounds, bucket_counts=counts)
 
 
@@ -348,7 +348,7 @@ def _buckets(document: dict[str, Any] | None) -> Tree | None:
     if document is None:
         return None
     fields = _Fields(document)
-    offset, counts = fields.take("offset"), fields.list("counts", _integer)
+    offset, counts = fields.take("offset"), fields.elements("counts", _integer)
     fields.end()
     assert type(offset) is int
     assert offset or counts

@@ -48,9 +48,9 @@ class Requests:
 def lossy_grpc(target: str, requests: Requests) -> Iterator[str]:
     """`target` and what it gives: `host:port`."""
 
-    class Forward(grpc.GenericRpcHandler):
-        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-            forward = channel.unary_unary(details.method)
+    class Forward(grpc.GenericRpcHandler):  # type: ignore[type-arg] # generic in the stubs alone
+        def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+            forward = channel.unary_unary(details.method, None, None)
 
             def call(body: bytes, context: grpc.ServicerContext) -> bytes:
                 answer: bytes = forward(body)

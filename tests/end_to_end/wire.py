@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 def send_grpc(endpoint: str, method: str, body: bytes) -> bytes:
     """The bytes of the answer. Raises grpc.RpcError."""
     with grpc.insecure_channel(endpoint) as channel:
-        answer: bytes = channel.unary_unary(method)(body, timeout=20)
+        answer: bytes = channel.unary_unary(method, None, None)(body, timeout=20)
         return answer
 
 

@@ -21,6 +21,7 @@ from exporter.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
 from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
 from exporter.transcode.native import NativeTranscoder
 from exporter.transcode.reference import ReferenceTranscoder
+from tests.descriptors import descriptor_of
 from tests.fuzz.generate import mutated, payload
 
 CORPUS_SIGNALS = (TRACES, LOGS, METRICS)
@@ -77,7 +78,7 @@ def fuzz(rng: Random, seconds: float = math.inf, most_runs: float = math.inf) ->
     runs = 0
     while time.monotonic() < deadline and runs < most_runs:
         signal, comparison = rng.choice(signals), rng.choice(comparisons)
-        original = payload(rng, signal.request.DESCRIPTOR)
+        original = payload(rng, descriptor_of(signal.request))
         for data in (original, *(mutated(rng, original) for _ in range(_MUTANTS))):
             runs += 1
             if difference := comparison.difference(signal, data):

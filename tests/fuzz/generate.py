@@ -88,7 +88,7 @@ def _message(rng: Random, descriptor: Descriptor, depth: int) -> bytes:
 
 
 def _field(rng: Random, field: FieldDescriptor, depth: int) -> bytes:
-    if field.type == FieldDescriptor.TYPE_MESSAGE:
+    if field.message_type is not None:
         # Levels end by themselves: each costs as much as the last, and few have more than two messages inside.
         inner = b"" if depth > 24 else _message(rng, field.message_type, depth + 1)
         return _tag(rng, field.number, _LEN) + _sized(rng, inner)
