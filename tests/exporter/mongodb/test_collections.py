@@ -24,7 +24,8 @@ def _collections(database: Database, *, timeseries: bool = False, **retention: t
 
 async def _expiry(database: Database, collection: str) -> int | None:
     index = (await database[collection].index_information()).get(TTL_INDEX, {})
-    return index.get("expireAfterSeconds")
+    seconds: int | None = index.get("expireAfterSeconds")
+    return seconds
 
 
 async def _options(database: Database, collection: str) -> dict[str, Any]:
