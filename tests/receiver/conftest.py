@@ -26,6 +26,10 @@ LIMIT = 4 * 1024 * 1024
 """Of a request; below the usual 20 MiB to keep the tests quick."""
 
 
+LogLines = list[MutableMapping[str, Any]]
+"""What structlog was given, by key."""
+
+
 @dataclass
 class Rig:
     """What a test of a transport holds."""
@@ -46,7 +50,7 @@ def make_rig(budget_bytes: int = 256 * 1024 * 1024) -> Rig:
 
 
 @pytest.fixture(autouse=True)
-def logs() -> Iterator[list[MutableMapping[str, Any]]]:
+def logs() -> Iterator[LogLines]:
     """The log lines of the test, with what belongs to their request."""
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
         yield lines

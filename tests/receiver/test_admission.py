@@ -6,7 +6,7 @@ from exporter import Overloaded
 from receiver.admission import MemoryBudget
 
 
-def test_reserve_past_budget_raises_overloaded_and_takes_nothing():
+def test_reserve_past_budget_raises_overloaded_and_takes_nothing() -> None:
     budget = MemoryBudget(100)
 
     with budget.reservation() as first, budget.reservation() as second:
@@ -20,7 +20,7 @@ def test_reserve_past_budget_raises_overloaded_and_takes_nothing():
     assert budget.in_use == 0
 
 
-def test_reserve_more_than_budget_alone_succeeds_and_keeps_others_out():
+def test_reserve_more_than_budget_alone_succeeds_and_keeps_others_out() -> None:
     budget = MemoryBudget(100)
 
     with budget.reservation() as big, budget.reservation() as other:
@@ -32,7 +32,7 @@ def test_reserve_more_than_budget_alone_succeeds_and_keeps_others_out():
     assert budget.in_use == 0
 
 
-def test_reserve_less_than_held_keeps_what_is_held():
+def test_reserve_less_than_held_keeps_what_is_held() -> None:
     budget = MemoryBudget(100)
 
     with budget.reservation() as reservation:
@@ -43,7 +43,7 @@ def test_reserve_less_than_held_keeps_what_is_held():
     assert in_use == 50
 
 
-def test_reserve_after_error_is_given_back():
+def test_reserve_after_error_is_given_back() -> None:
     budget = MemoryBudget(100)
 
     with pytest.raises(Overloaded):

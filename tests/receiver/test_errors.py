@@ -23,7 +23,9 @@ RETRYABLE_GRPC = {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "
         (asyncio.CancelledError(), grpc.StatusCode.UNAVAILABLE, 503, True),
     ],
 )
-def test_describe_error_says_same_to_both_transports(error, code, http_status, again):
+def test_describe_error_says_same_to_both_transports(
+    error: BaseException, code: grpc.StatusCode, http_status: int, again: bool
+) -> None:
     fault = describe(error)
 
     assert (fault.code, fault.http_status) == (code, http_status)
@@ -34,10 +36,12 @@ def test_describe_error_says_same_to_both_transports(error, code, http_status, a
 
 
 @pytest.mark.parametrize(("asked", "least", "most"), [(0.0, 0, 1), (1.0, 1, 2), (1.2, 2, 3), (40.0, 40, 50)])
-def test_retry_after_is_rounded_up_and_spread(asked, least, most):
+def test_retry_after_is_rounded_up_and_spread(asked: float, least: int, most: int) -> None:
     error = Unavailable("away", asked)
 
     earliest, latest = describe(error, lambda: 0.0), describe(error, lambda: 0.999)
 
     assert (earliest.retry_after(), latest.retry_after()) == (least, most)
-    assert earliest.retry_info().retry_delay.ToMilliseconds() == asked * 1000
+    info = earliest.retry_info()
+    assert info is not None
+    assert info.retry_delay.ToMilliseconds() == asked * 1000

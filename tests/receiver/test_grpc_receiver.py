@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -12,39 +14,48 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from exporter import SIGNALS, ExportResult, Overloaded, Unavailable
+from exporter import SIGNALS, ExportResult, Overloaded, Signal, Unavailable
 from receiver.endpoint import EndpointInUse
 from receiver.grpc_receiver import GrpcReceiver
-from tests.receiver.conftest import LIMIT, Rig, make_rig
+from tests.receiver.conftest import LIMIT, LogLines, Rig, make_rig
 from tests.receiver.fakes import TRACES, eventually, payload, spans, spans_of_size
 
 GZIP, DEFLATE, PLAIN = grpc.Compression.Gzip, grpc.Compression.Deflate, grpc.Compression.NoCompression
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-async def send(channel: grpc.aio.Channel, body: bytes, method: str = TRACES.grpc_method, **options) -> bytes:
-    return await channel.unary_unary(method)(body, **options)
+async def send(channel: grpc.aio.Channel, body: bytes, method: str = TRACES.grpc_method, **options: Any) -> bytes:
+    answer: bytes = await channel.unary_unary(method, None, None)(body, **options)
+    return answer
 
 
-async def refusal(channel: grpc.aio.Channel, body: bytes, **options) -> grpc.aio.AioRpcError:
+async def refusal(channel: grpc.aio.Channel, body: bytes, **options: Any) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await send(channel, body, **options)
     return caught.value
 
 
+def details_of(error: grpc.aio.AioRpcError) -> str:
+    details = error.details()
+    assert details is not None
+    return details
+
+
 def status_of(error: grpc.aio.AioRpcError) -> Status:
-    return Status.FromString(dict(error.trailing_metadata() or ())["grpc-status-details-bin"])
+    metadata: Any = error.trailing_metadata()  # a mapping, which the stubs do not say
+    return Status.FromString(metadata["grpc-status-details-bin"])
 
 
 def retry_seconds(error: grpc.aio.AioRpcError) -> float:
     (detail,) = status_of(error).details
     info = RetryInfo()
     assert detail.Unpack(info)
-    return info.retry_delay.ToTimedelta().total_seconds()
+    seconds: float = info.retry_delay.ToTimedelta().total_seconds()
+    return seconds
 
 
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
-async def test_export_each_signal_reaches_exporter(rig: Rig, channel, signal):
+async def test_export_each_signal_reaches_exporter(rig: Rig, channel: grpc.aio.Channel, signal: Signal) -> None:
     body = payload(signal)
 
     response = await send(channel, body, signal.grpc_method)
@@ -54,7 +65,9 @@ async def test_export_each_signal_reaches_exporter(rig: Rig, channel, signal):
 
 
 @pytest.mark.parametrize("compression", [PLAIN, GZIP, DEFLATE], ids=str)
-async def test_export_compressed_reaches_exporter_unpacked(rig: Rig, channel, compression):
+async def test_export_compressed_reaches_exporter_unpacked(
+    rig: Rig, channel: grpc.aio.Channel, compression: grpc.Compression
+) -> None:
     body = spans(["GET /"] * 1000)
 
     await send(channel, body, compression=compression)
@@ -63,7 +76,9 @@ async def test_export_compressed_reaches_exporter_unpacked(rig: Rig, channel, co
 
 
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
-async def test_export_empty_request_succeeds_without_exporter(rig: Rig, channel, signal):
+async def test_export_empty_request_succeeds_without_exporter(
+    rig: Rig, channel: grpc.aio.Channel, signal: Signal
+) -> None:
     rig.exporter.closed = True
 
     response = await send(channel, b"", signal.grpc_method)
@@ -71,7 +86,7 @@ async def test_export_empty_request_succeeds_without_exporter(rig: Rig, channel,
     assert response == b""
 
 
-async def test_export_same_bytes_again_makes_same_ids(rig: Rig, channel):
+async def test_export_same_bytes_again_makes_same_ids(rig: Rig, channel: grpc.aio.Channel) -> None:
     for _ in range(2):
         await send(channel, spans())
 
@@ -79,7 +94,7 @@ async def test_export_same_bytes_again_makes_same_ids(rig: Rig, channel):
     assert first.base_id == second.base_id
 
 
-async def test_export_partly_rejected_answers_partial_success(rig: Rig, channel):
+async def test_export_partly_rejected_answers_partial_success(rig: Rig, channel: grpc.aio.Channel) -> None:
     rig.exporter.run(ExportResult(rejected=1, message="one span is larger than MongoDB takes"))
 
     response = ExportTraceServiceResponse.FromString(await send(channel, spans(["a", "b", "c"])))
@@ -91,7 +106,7 @@ async def test_export_partly_rejected_answers_partial_success(rig: Rig, channel)
     assert rig.count("requests_total", signal="traces", transport="grpc", outcome="partial") == 1
 
 
-async def test_export_warning_answers_message_without_count(rig: Rig, channel):
+async def test_export_warning_answers_message_without_count(rig: Rig, channel: grpc.aio.Channel) -> None:
     rig.exporter.run(ExportResult(message="stored, but late"))
 
     response = ExportTraceServiceResponse.FromString(await send(channel, spans()))
@@ -100,17 +115,19 @@ async def test_export_warning_answers_message_without_count(rig: Rig, channel):
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"\x0a\xff\x01", b"not protobuf", b"\x0a" + b"\xff" * 20_000])
-async def test_export_malformed_answers_invalid_argument_and_stores_nothing(rig: Rig, channel, body):
+async def test_export_malformed_answers_invalid_argument_and_stores_nothing(
+    rig: Rig, channel: grpc.aio.Channel, body: bytes
+) -> None:
     error = await refusal(channel, body)
 
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "ExportTraceServiceRequest" in error.details()
+    assert "ExportTraceServiceRequest" in details_of(error)
     assert status_of(error).code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
     assert not status_of(error).details
     assert not rig.exporter.batches
 
 
-async def test_export_unavailable_answers_retry_info(rig: Rig, channel):
+async def test_export_unavailable_answers_retry_info(rig: Rig, channel: grpc.aio.Channel) -> None:
     rig.exporter.run(Unavailable("MongoDB is away", retry_after=4.0))
 
     error = await refusal(channel, spans())
@@ -120,7 +137,9 @@ async def test_export_unavailable_answers_retry_info(rig: Rig, channel):
     assert rig.count("refused_records_total", signal="traces") == 1
 
 
-async def test_export_overloaded_answers_resource_exhausted_with_retry_info(rig: Rig, channel):
+async def test_export_overloaded_answers_resource_exhausted_with_retry_info(
+    rig: Rig, channel: grpc.aio.Channel
+) -> None:
     rig.exporter.run(Overloaded("buffer full", retry_after=8.0))
 
     error = await refusal(channel, spans())
@@ -130,18 +149,22 @@ async def test_export_overloaded_answers_resource_exhausted_with_retry_info(rig:
 
 
 @pytest.mark.parametrize("bug", [KeyError("secret"), asyncio.CancelledError(), AssertionError(), StopAsyncIteration()])
-async def test_export_unforeseen_error_answers_unavailable_not_unknown(rig: Rig, channel, bug):
+async def test_export_unforeseen_error_answers_unavailable_not_unknown(
+    rig: Rig, channel: grpc.aio.Channel, bug: BaseException
+) -> None:
     rig.exporter.run(bug)
 
     error = await refusal(channel, spans(), timeout=10)
 
     assert error.code() is grpc.StatusCode.UNAVAILABLE
-    assert "secret" not in error.details()
+    assert "secret" not in details_of(error)
     assert retry_seconds(error) >= 1.0
 
 
 @pytest.mark.parametrize(("offered", "kept"), [("order-7", True), ("a b\\n", False), ("x" * 200, False)])
-async def test_export_refused_logs_request_and_reason(rig: Rig, channel, logs, offered, kept):
+async def test_export_refused_logs_request_and_reason(
+    rig: Rig, channel: grpc.aio.Channel, logs: LogLines, offered: str, kept: bool
+) -> None:
     rig.exporter.run(Unavailable("MongoDB is away"))
 
     await refusal(channel, spans(), metadata=[("x-request-id", offered)])
@@ -154,8 +177,10 @@ async def test_export_refused_logs_request_and_reason(rig: Rig, channel, logs, o
     assert (line["request_id"] == offered) is kept
 
 
-async def test_export_log_cannot_be_written_still_answers(rig: Rig, channel, monkeypatch):
-    def full(*args, **kwargs):
+async def test_export_log_cannot_be_written_still_answers(
+    rig: Rig, channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> NoReturn:
         raise OSError("no space left on device")
 
     monkeypatch.setattr(rig.handler.refusals, "write", full)
@@ -166,7 +191,7 @@ async def test_export_log_cannot_be_written_still_answers(rig: Rig, channel, mon
     assert error.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_export_long_reason_still_fits_into_headers(rig: Rig, channel):
+async def test_export_long_reason_still_fits_into_headers(rig: Rig, channel: grpc.aio.Channel) -> None:
     rig.exporter.run(Unavailable("ü" * 100_000))
 
     error = await refusal(channel, spans())
@@ -176,7 +201,9 @@ async def test_export_long_reason_still_fits_into_headers(rig: Rig, channel):
 
 
 @pytest.mark.parametrize("compression", [PLAIN, GZIP, DEFLATE], ids=str)
-async def test_export_exactly_at_limit_succeeds(rig: Rig, channel, compression):
+async def test_export_exactly_at_limit_succeeds(
+    rig: Rig, channel: grpc.aio.Channel, compression: grpc.Compression
+) -> None:
     body = spans_of_size(LIMIT)
 
     await send(channel, body, compression=compression)
@@ -184,7 +211,7 @@ async def test_export_exactly_at_limit_succeeds(rig: Rig, channel, compression):
     assert [len(taken) for taken in rig.exporter.payloads] == [LIMIT]
 
 
-async def test_export_19_mebibytes_with_usual_limit_succeeds(rig: Rig):
+async def test_export_19_mebibytes_with_usual_limit_succeeds(rig: Rig) -> None:
     receiver = GrpcReceiver("127.0.0.1:0", rig.handler, max_request_bytes=20 << 20)
     await receiver.start()
 
@@ -196,7 +223,9 @@ async def test_export_19_mebibytes_with_usual_limit_succeeds(rig: Rig):
 
 
 @pytest.mark.parametrize("compression", [PLAIN, GZIP, DEFLATE], ids=str)
-async def test_export_one_byte_over_limit_answers_resource_exhausted_for_good(rig: Rig, channel, compression):
+async def test_export_one_byte_over_limit_answers_resource_exhausted_for_good(
+    rig: Rig, channel: grpc.aio.Channel, compression: grpc.Compression
+) -> None:
     body = spans_of_size(LIMIT + 1)
 
     error = await refusal(channel, body, compression=compression)
@@ -206,7 +235,9 @@ async def test_export_one_byte_over_limit_answers_resource_exhausted_for_good(ri
     assert not rig.exporter.batches
 
 
-async def test_export_gzip_bomb_answers_resource_exhausted_and_others_go_on(rig: Rig, channel):
+async def test_export_gzip_bomb_answers_resource_exhausted_and_others_go_on(
+    rig: Rig, channel: grpc.aio.Channel
+) -> None:
     bomb = bytes(10 * LIMIT)
 
     error, response = await asyncio.gather(refusal(channel, bomb, compression=GZIP), send(channel, spans()))
@@ -222,13 +253,13 @@ async def test_export_gzip_bomb_answers_resource_exhausted_and_others_go_on(rig:
         "/opentelemetry.proto.collector.trace.v1.TraceService/Import",
     ],
 )
-async def test_export_unknown_method_answers_unimplemented(channel, method):
+async def test_export_unknown_method_answers_unimplemented(channel: grpc.aio.Channel, method: str) -> None:
     error = await refusal(channel, b"", method=method)
 
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_export_many_at_once_on_one_connection_all_answered(rig: Rig, channel):
+async def test_export_many_at_once_on_one_connection_all_answered(rig: Rig, channel: grpc.aio.Channel) -> None:
     bodies = [spans([f"span {number}"]) for number in range(300)]
 
     responses = await asyncio.gather(*(send(channel, body) for body in bodies))
@@ -238,7 +269,7 @@ async def test_export_many_at_once_on_one_connection_all_answered(rig: Rig, chan
     assert rig.budget.in_use == 0
 
 
-async def test_export_client_deadline_cancels_exporter_and_frees_memory(rig: Rig, channel):
+async def test_export_client_deadline_cancels_exporter_and_frees_memory(rig: Rig, channel: grpc.aio.Channel) -> None:
     rig.exporter.hold()
 
     error = await refusal(channel, spans(), timeout=0.2)
@@ -248,7 +279,7 @@ async def test_export_client_deadline_cancels_exporter_and_frees_memory(rig: Rig
     await eventually(lambda: rig.count("requests_total", signal="traces", transport="grpc", outcome="cancelled") == 1)
 
 
-async def test_export_past_memory_budget_answers_overloaded():
+async def test_export_past_memory_budget_answers_overloaded() -> None:
     rig = make_rig(budget_bytes=100_000)
     receiver = GrpcReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
     await receiver.start()
@@ -268,7 +299,9 @@ async def test_export_past_memory_budget_answers_overloaded():
     assert len(rig.exporter.batches) == 2
 
 
-async def test_health_follows_readiness_and_stop(rig: Rig, grpc_receiver, channel):
+async def test_health_follows_readiness_and_stop(
+    rig: Rig, grpc_receiver: GrpcReceiver, channel: grpc.aio.Channel
+) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     seen = []
 
@@ -288,7 +321,7 @@ async def test_health_follows_readiness_and_stop(rig: Rig, grpc_receiver, channe
     assert whole.status == SERVING
 
 
-async def test_reflection_lists_and_describes_services(channel):
+async def test_reflection_lists_and_describes_services(channel: grpc.aio.Channel) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     requests = [
         reflection_pb2.ServerReflectionRequest(list_services=""),
@@ -302,7 +335,9 @@ async def test_reflection_lists_and_describes_services(channel):
     assert described.file_descriptor_response.file_descriptor_proto
 
 
-async def test_stop_answers_calls_in_flight_and_takes_no_more(rig: Rig, grpc_receiver, channel):
+async def test_stop_answers_calls_in_flight_and_takes_no_more(
+    rig: Rig, grpc_receiver: GrpcReceiver, channel: grpc.aio.Channel
+) -> None:
     rig.exporter.hold()
     in_flight = asyncio.ensure_future(send(channel, spans()))
     await rig.exporter.entered.wait()
@@ -325,7 +360,9 @@ def refused_to_connect(endpoint: str) -> bool:
 
 
 @pytest.mark.parametrize("grace", [0.0, 0.1])
-async def test_stop_after_grace_cancels_what_hangs(rig: Rig, grpc_receiver, channel, grace):
+async def test_stop_after_grace_cancels_what_hangs(
+    rig: Rig, grpc_receiver: GrpcReceiver, channel: grpc.aio.Channel, grace: float
+) -> None:
     rig.exporter.hold()
     in_flight = asyncio.ensure_future(refusal(channel, spans()))
     await rig.exporter.entered.wait()
@@ -335,14 +372,14 @@ async def test_stop_after_grace_cancels_what_hangs(rig: Rig, grpc_receiver, chan
     assert (await in_flight).code() in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
 
 
-async def test_start_port_in_use_names_endpoint(rig: Rig, grpc_receiver):
+async def test_start_port_in_use_names_endpoint(rig: Rig, grpc_receiver: GrpcReceiver) -> None:
     second = GrpcReceiver(grpc_receiver.endpoint, rig.handler, max_request_bytes=LIMIT)
 
     with pytest.raises(EndpointInUse, match=grpc_receiver.endpoint):
         await second.start()
 
 
-async def test_start_unix_socket_serves_and_is_removed(rig: Rig, tmp_path):
+async def test_start_unix_socket_serves_and_is_removed(rig: Rig, tmp_path: Path) -> None:
     path = tmp_path / "otlp.sock"
     receiver = GrpcReceiver(f"unix:{path}", rig.handler, max_request_bytes=LIMIT)
 

@@ -5,22 +5,27 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 import pytest
 from google.protobuf import json_format
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
-from exporter import SIGNALS, ExportResult, Overloaded, Unavailable
+from exporter import SIGNALS, ExportResult, Overloaded, Signal, Unavailable
 from receiver.endpoint import EndpointInUse
 from receiver.http_receiver import HttpReceiver
-from tests.receiver.conftest import LIMIT, Rig, make_rig
+from tests.receiver.conftest import LIMIT, LogLines, Rig, make_rig
 from tests.receiver.fakes import eventually, payload, spans, spans_of_size
 
+Body = bytes | AsyncIterator[bytes]
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 TRACES_JSON = json.dumps(
     {"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "GET /", "traceId": "AB" * 16, "spanId": "cd" * 8}]}]}]}
@@ -47,14 +52,16 @@ class Answer:
         return Status.FromString(self.body)
 
 
-async def send(client, method, path, body=b"", **headers) -> Answer:
+async def send(client: aiohttp.ClientSession, method: str, path: str, body: Body = b"", **headers: str) -> Answer:
     headers = {key.replace("_", "-"): value for key, value in headers.items()}
     data = io.BytesIO(body) if isinstance(body, bytes) else body
     async with client.request(method, path, data=data, headers=headers) as response:
         return Answer(response.status, response.headers, await response.read())
 
 
-async def post(client, body, content_type=PROTOBUF, path="/v1/traces", **headers) -> Answer:
+async def post(
+    client: aiohttp.ClientSession, body: Body, content_type: str = PROTOBUF, path: str = "/v1/traces", **headers: str
+) -> Answer:
     return await send(client, "POST", path, body, Content_Type=content_type, **headers)
 
 
@@ -62,11 +69,12 @@ def retry_seconds(status: Status) -> float:
     (detail,) = status.details
     info = RetryInfo()
     assert detail.Unpack(info)
-    return info.retry_delay.ToTimedelta().total_seconds()
+    seconds: float = info.retry_delay.ToTimedelta().total_seconds()
+    return seconds
 
 
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
-async def test_post_protobuf_reaches_exporter(rig: Rig, client, signal):
+async def test_post_protobuf_reaches_exporter(rig: Rig, client: aiohttp.ClientSession, signal: Signal) -> None:
     body = payload(signal)
 
     response = await post(client, body, path=signal.http_path)
@@ -76,17 +84,21 @@ async def test_post_protobuf_reaches_exporter(rig: Rig, client, signal):
 
 
 @pytest.mark.parametrize("content_type", [JSON, "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"])
-async def test_post_json_reaches_exporter_as_protobuf(rig: Rig, client, content_type):
+async def test_post_json_reaches_exporter_as_protobuf(
+    rig: Rig, client: aiohttp.ClientSession, content_type: str
+) -> None:
     response = await post(client, TRACES_JSON, content_type)
 
     assert (response.status, response.content_type, response.body) == (200, JSON, b"{}")
-    request = SIGNALS["traces"].request.FromString(rig.exporter.payloads[0])
+    request = ExportTraceServiceRequest.FromString(rig.exporter.payloads[0])
     (span,) = request.resource_spans[0].scope_spans[0].spans
     assert (span.name, span.trace_id, span.span_id) == ("GET /", b"\xab" * 16, b"\xcd" * 8)
 
 
 @pytest.mark.parametrize(("content_type", "body"), [(PROTOBUF, b""), (JSON, b"{}")])
-async def test_post_empty_request_succeeds_without_exporter(rig: Rig, client, content_type, body):
+async def test_post_empty_request_succeeds_without_exporter(
+    rig: Rig, client: aiohttp.ClientSession, content_type: str, body: bytes
+) -> None:
     rig.exporter.closed = True
 
     response = await post(client, body, content_type)
@@ -112,7 +124,9 @@ PACKERS = {
 
 @pytest.mark.parametrize("size", [200, 3_000_000])
 @pytest.mark.parametrize(("encoding", "pack"), PACKERS.values(), ids=PACKERS)
-async def test_post_packed_reaches_exporter_unpacked(rig: Rig, client, encoding, pack, size):
+async def test_post_packed_reaches_exporter_unpacked(
+    rig: Rig, client: aiohttp.ClientSession, encoding: str, pack: Callable[[bytes], bytes], size: int
+) -> None:
     body = spans_of_size(size)
 
     response = await post(client, pack(body), Content_Encoding=encoding)
@@ -137,7 +151,9 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize(("encoding", "body"), DAMAGED.values(), ids=DAMAGED)
-async def test_post_damaged_packing_answers_400(rig: Rig, client, encoding, body):
+async def test_post_damaged_packing_answers_400(
+    rig: Rig, client: aiohttp.ClientSession, encoding: str, body: bytes
+) -> None:
     response = await post(client, body, Content_Encoding=encoding)
 
     assert response.status == 400
@@ -146,7 +162,9 @@ async def test_post_damaged_packing_answers_400(rig: Rig, client, encoding, body
 
 
 @pytest.mark.parametrize("content_type", [PROTOBUF, JSON])
-async def test_post_malformed_answers_400_status_in_request_encoding(rig: Rig, client, content_type):
+async def test_post_malformed_answers_400_status_in_request_encoding(
+    rig: Rig, client: aiohttp.ClientSession, content_type: str
+) -> None:
     response = await post(client, b"\xff not it", content_type)
 
     assert (response.status, response.content_type) == (400, content_type)
@@ -158,7 +176,9 @@ async def test_post_malformed_answers_400_status_in_request_encoding(rig: Rig, c
 
 
 @pytest.mark.parametrize("content_type", [PROTOBUF, JSON])
-async def test_post_unavailable_answers_503_with_retry_after(rig: Rig, client, content_type):
+async def test_post_unavailable_answers_503_with_retry_after(
+    rig: Rig, client: aiohttp.ClientSession, content_type: str
+) -> None:
     rig.exporter.run(Unavailable("MongoDB is away", retry_after=4.0))
 
     response = await post(client, spans() if content_type == PROTOBUF else TRACES_JSON, content_type)
@@ -170,7 +190,7 @@ async def test_post_unavailable_answers_503_with_retry_after(rig: Rig, client, c
     assert 4.0 <= retry_seconds(status) <= 5.0
 
 
-async def test_post_overloaded_answers_429_with_retry_after(rig: Rig, client):
+async def test_post_overloaded_answers_429_with_retry_after(rig: Rig, client: aiohttp.ClientSession) -> None:
     rig.exporter.run(Overloaded("buffer full", retry_after=0.5))
 
     response = await post(client, spans())
@@ -181,7 +201,9 @@ async def test_post_overloaded_answers_429_with_retry_after(rig: Rig, client):
 
 
 @pytest.mark.parametrize("bug", [KeyError("secret"), asyncio.CancelledError(), AssertionError()])
-async def test_post_unforeseen_error_answers_503_and_is_logged(rig: Rig, client, logs, bug):
+async def test_post_unforeseen_error_answers_503_and_is_logged(
+    rig: Rig, client: aiohttp.ClientSession, logs: LogLines, bug: BaseException
+) -> None:
     rig.exporter.run(bug)
 
     response = await post(client, spans())
@@ -192,7 +214,7 @@ async def test_post_unforeseen_error_answers_503_and_is_logged(rig: Rig, client,
     assert len([line for line in logs if line["log_level"] in {"warning", "error"}]) == 1
 
 
-async def test_post_partly_rejected_answers_200_with_partial_success(rig: Rig, client):
+async def test_post_partly_rejected_answers_200_with_partial_success(rig: Rig, client: aiohttp.ClientSession) -> None:
     rig.exporter.run(ExportResult(1, "too large"), ExportResult(1, "too large"))
 
     protobuf = await post(client, spans())
@@ -204,7 +226,7 @@ async def test_post_partly_rejected_answers_200_with_partial_success(rig: Rig, c
     assert json.loads(as_json.body) == {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "too large"}}
 
 
-async def test_post_long_answer_is_packed_where_client_takes_gzip(rig: Rig, http_receiver):
+async def test_post_long_answer_is_packed_where_client_takes_gzip(rig: Rig, http_receiver: HttpReceiver) -> None:
     message = "a span was refused; " * 100
     rig.exporter.run(ExportResult(1, message), ExportResult(1, message))
     headers = {"Content-Type": PROTOBUF, "Accept-Encoding": "gzip"}
@@ -219,7 +241,7 @@ async def test_post_long_answer_is_packed_where_client_takes_gzip(rig: Rig, http
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/grpc", "multipart/form-data", ""])
-async def test_post_other_content_type_answers_415(rig: Rig, client, content_type):
+async def test_post_other_content_type_answers_415(rig: Rig, client: aiohttp.ClientSession, content_type: str) -> None:
     response = await post(client, spans(), content_type)
 
     assert response.status == 415
@@ -227,7 +249,7 @@ async def test_post_other_content_type_answers_415(rig: Rig, client, content_typ
     assert response.headers["Accept"] == f"{PROTOBUF}, {JSON}"
 
 
-async def test_post_other_content_encoding_answers_415(client):
+async def test_post_other_content_encoding_answers_415(client: aiohttp.ClientSession) -> None:
     response = await post(client, b"x", Content_Encoding="zstd")
 
     assert response.status == 415
@@ -236,7 +258,7 @@ async def test_post_other_content_encoding_answers_415(client):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"])
-async def test_other_method_answers_405_with_allow(client, method):
+async def test_other_method_answers_405_with_allow(client: aiohttp.ClientSession, method: str) -> None:
     response = await send(client, method, "/v1/traces", Content_Type=JSON)
 
     assert response.status == 405
@@ -246,7 +268,7 @@ async def test_other_method_answers_405_with_allow(client, method):
 
 @pytest.mark.parametrize("path", ["/", "/v1development/profiles", "/v1/traces/", "/v1/spans"])
 @pytest.mark.parametrize("content_type", [PROTOBUF, JSON])
-async def test_other_path_answers_404(client, path, content_type):
+async def test_other_path_answers_404(client: aiohttp.ClientSession, path: str, content_type: str) -> None:
     response = await post(client, b"", content_type, path=path)
 
     assert (response.status, response.content_type) == (404, content_type)
@@ -254,7 +276,9 @@ async def test_other_path_answers_404(client, path, content_type):
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-async def test_post_exactly_at_limit_succeeds(rig: Rig, client, pack):
+async def test_post_exactly_at_limit_succeeds(
+    rig: Rig, client: aiohttp.ClientSession, pack: Callable[[bytes], bytes]
+) -> None:
     body = spans_of_size(LIMIT)
 
     response = await post(client, pack(body), Content_Encoding="identity" if pack is bytes else "gzip")
@@ -263,7 +287,7 @@ async def test_post_exactly_at_limit_succeeds(rig: Rig, client, pack):
     assert [len(taken) for taken in rig.exporter.payloads] == [LIMIT]
 
 
-async def test_post_19_mebibytes_with_usual_limit_succeeds(rig: Rig):
+async def test_post_19_mebibytes_with_usual_limit_succeeds(rig: Rig) -> None:
     receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=20 << 20)
     await receiver.start()
 
@@ -275,13 +299,13 @@ async def test_post_19_mebibytes_with_usual_limit_succeeds(rig: Rig):
     assert [len(taken) for taken in rig.exporter.payloads] == [19 << 20]
 
 
-async def chunked(body: bytes):
+async def chunked(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), 1 << 20):
         yield body[start : start + (1 << 20)]
 
 
 @pytest.mark.parametrize("how", ["length", "chunked", "gzip", "bomb"])
-async def test_post_over_limit_answers_413_for_good(rig: Rig, client, how):
+async def test_post_over_limit_answers_413_for_good(rig: Rig, client: aiohttp.ClientSession, how: str) -> None:
     body = spans_of_size(LIMIT + 1)
     headers = {}
     if how in {"gzip", "bomb"}:
@@ -298,7 +322,7 @@ async def test_post_over_limit_answers_413_for_good(rig: Rig, client, how):
     assert rig.budget.in_use == 0
 
 
-async def test_post_chunked_reaches_exporter(rig: Rig, client):
+async def test_post_chunked_reaches_exporter(rig: Rig, client: aiohttp.ClientSession) -> None:
     body = spans_of_size(3_000_000)
 
     response = await post(client, chunked(body))
@@ -307,7 +331,7 @@ async def test_post_chunked_reaches_exporter(rig: Rig, client):
     assert rig.exporter.payloads == [body]
 
 
-async def test_post_many_at_once_all_answered(rig: Rig, client):
+async def test_post_many_at_once_all_answered(rig: Rig, client: aiohttp.ClientSession) -> None:
     bodies = [spans([f"span {number}"]) for number in range(200)]
 
     responses = await asyncio.gather(*(post(client, body) for body in bodies))
@@ -316,7 +340,7 @@ async def test_post_many_at_once_all_answered(rig: Rig, client):
     assert sorted(rig.exporter.payloads) == sorted(bodies)
 
 
-async def test_post_past_memory_budget_answers_429_while_others_hold_it():
+async def test_post_past_memory_budget_answers_429_while_others_hold_it() -> None:
     rig = make_rig(budget_bytes=1_000_000)
     receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
     await receiver.start()
@@ -338,7 +362,7 @@ async def test_post_past_memory_budget_answers_429_while_others_hold_it():
     assert rig.budget.in_use == 0
 
 
-async def test_post_json_reserves_what_parsing_takes():
+async def test_post_json_reserves_what_parsing_takes() -> None:
     rig = make_rig(budget_bytes=1_000_000)
     receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
     await receiver.start()
@@ -357,7 +381,7 @@ async def test_post_json_reserves_what_parsing_takes():
     assert (beside_other.status, alone.status) == (429, 200)
 
 
-async def test_post_refused_logs_request_id_of_client(rig: Rig, client, logs):
+async def test_post_refused_logs_request_id_of_client(rig: Rig, client: aiohttp.ClientSession, logs: LogLines) -> None:
     await post(client, b"\xff", x_request_id="order-7")
 
     (line,) = [line for line in logs if line["log_level"] == "warning"]
@@ -366,7 +390,7 @@ async def test_post_refused_logs_request_id_of_client(rig: Rig, client, logs):
 
 
 @pytest.mark.parametrize("origin", ["https://shop.example", "https://SHOP.example"])
-async def test_cors_allowed_origin_may_send(client, origin):
+async def test_cors_allowed_origin_may_send(client: aiohttp.ClientSession, origin: str) -> None:
     asks = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
 
     async with client.options("/v1/traces", headers=asks) as preflight:
@@ -379,7 +403,7 @@ async def test_cors_allowed_origin_may_send(client, origin):
     assert sent.headers["Access-Control-Allow-Origin"] == origin
 
 
-async def test_cors_other_origin_gets_no_leave(client):
+async def test_cors_other_origin_gets_no_leave(client: aiohttp.ClientSession) -> None:
     asks = {"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}
 
     async with client.options("/v1/traces", headers=asks) as preflight:
@@ -389,7 +413,7 @@ async def test_cors_other_origin_gets_no_leave(client):
     assert "Access-Control-Allow-Origin" not in sent.headers
 
 
-async def test_cors_off_by_default(rig: Rig):
+async def test_cors_off_by_default(rig: Rig) -> None:
     receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
     await receiver.start()
     asks = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
@@ -405,7 +429,9 @@ async def test_cors_off_by_default(rig: Rig):
     assert not [name for name in preflight.headers if name.startswith("Access-Control")]
 
 
-async def test_stop_answers_requests_in_flight_and_takes_no_more(rig: Rig, http_receiver, client):
+async def test_stop_answers_requests_in_flight_and_takes_no_more(
+    rig: Rig, http_receiver: HttpReceiver, client: aiohttp.ClientSession
+) -> None:
     rig.exporter.hold()
     in_flight = asyncio.ensure_future(post(client, spans()))
     await rig.exporter.entered.wait()
@@ -422,7 +448,9 @@ async def test_stop_answers_requests_in_flight_and_takes_no_more(rig: Rig, http_
 
 
 @pytest.mark.parametrize("grace", [0.0, 0.1])
-async def test_stop_after_grace_cancels_what_hangs(rig: Rig, http_receiver, client, grace):
+async def test_stop_after_grace_cancels_what_hangs(
+    rig: Rig, http_receiver: HttpReceiver, client: aiohttp.ClientSession, grace: float
+) -> None:
     rig.exporter.hold()
     in_flight = asyncio.ensure_future(post(client, spans()))
     await rig.exporter.entered.wait()
@@ -435,21 +463,21 @@ async def test_stop_after_grace_cancels_what_hangs(rig: Rig, http_receiver, clie
     await eventually(lambda: rig.exporter.cancelled == 1 and rig.budget.in_use == 0)
 
 
-async def test_stop_with_idle_connection_is_prompt(http_receiver, client):
+async def test_stop_with_idle_connection_is_prompt(http_receiver: HttpReceiver, client: aiohttp.ClientSession) -> None:
     await post(client, spans())
 
     async with asyncio.timeout(2):
         await http_receiver.stop(30.0)
 
 
-async def test_start_port_in_use_names_endpoint(rig: Rig, http_receiver):
+async def test_start_port_in_use_names_endpoint(rig: Rig, http_receiver: HttpReceiver) -> None:
     second = HttpReceiver(http_receiver.endpoint, rig.handler, max_request_bytes=LIMIT)
 
     with pytest.raises(EndpointInUse, match=http_receiver.endpoint):
         await second.start()
 
 
-async def test_start_unix_socket_serves_and_is_removed(rig: Rig, tmp_path):
+async def test_start_unix_socket_serves_and_is_removed(rig: Rig, tmp_path: Path) -> None:
     path = tmp_path / "otlp.sock"
     receiver = HttpReceiver(f"unix:{path}", rig.handler, max_request_bytes=LIMIT)
 

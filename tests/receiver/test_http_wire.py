@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from receiver.http_receiver import HttpReceiver
-from tests.receiver.conftest import LIMIT, Rig
+from tests.receiver.conftest import LIMIT, LogLines, Rig
 from tests.receiver.fakes import eventually, spans
 
 HEAD = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
@@ -31,8 +31,8 @@ def request(body: bytes) -> bytes:
     return HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-async def test_pipelined_requests_then_garbage_are_answered_in_order(rig: Rig, http_receiver):
-    codes = []
+async def test_pipelined_requests_then_garbage_are_answered_in_order(rig: Rig, http_receiver: HttpReceiver) -> None:
+    codes: list[bytes] = []
     async with connection(http_receiver) as (reader, writer):
         writer.write(request(spans(["a"])) + request(b"\xff") + request(spans(["b"])))
         while len(codes) < 3:
@@ -50,7 +50,9 @@ async def test_pipelined_requests_then_garbage_are_answered_in_order(rig: Rig, h
 @pytest.mark.parametrize(
     "garbage", [b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"a b c\r\n\r\n"]
 )
-async def test_garbage_flood_is_answered_400_and_logged_once_for_each_kind(http_receiver, caplog, logs, garbage):
+async def test_garbage_flood_is_answered_400_and_logged_once_for_each_kind(
+    http_receiver: HttpReceiver, caplog: pytest.LogCaptureFixture, logs: LogLines, garbage: bytes
+) -> None:
     for _ in range(20):
         async with connection(http_receiver) as (reader, writer):
             writer.write(garbage)
@@ -61,7 +63,7 @@ async def test_garbage_flood_is_answered_400_and_logged_once_for_each_kind(http_
     assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
 
 
-async def test_half_sent_body_is_dropped_and_memory_freed(rig: Rig, http_receiver):
+async def test_half_sent_body_is_dropped_and_memory_freed(rig: Rig, http_receiver: HttpReceiver) -> None:
     async with connection(http_receiver) as (_, writer):
         writer.write(HEAD + b"Content-Length: 100000\r\n\r\n" + b"x" * 50_000)
         await eventually(lambda: rig.budget.in_use > 0)
@@ -71,7 +73,7 @@ async def test_half_sent_body_is_dropped_and_memory_freed(rig: Rig, http_receive
     assert not rig.exporter.batches
 
 
-async def test_body_that_never_comes_answers_503(rig: Rig):
+async def test_body_that_never_comes_answers_503(rig: Rig) -> None:
     receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT, body_timeout_seconds=0.1)
     await receiver.start()
 
@@ -83,7 +85,7 @@ async def test_body_that_never_comes_answers_503(rig: Rig):
     assert b" 503 " in answer
 
 
-async def test_announced_size_over_limit_answers_413_without_reading(http_receiver):
+async def test_announced_size_over_limit_answers_413_without_reading(http_receiver: HttpReceiver) -> None:
     async with connection(http_receiver) as (reader, writer):
         writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % (LIMIT + 1))
         answer = await reader.readline()
@@ -91,7 +93,7 @@ async def test_announced_size_over_limit_answers_413_without_reading(http_receiv
     assert b" 413 " in answer
 
 
-async def test_expect_continue_gets_leave_to_send(rig: Rig, http_receiver):
+async def test_expect_continue_gets_leave_to_send(rig: Rig, http_receiver: HttpReceiver) -> None:
     body = spans()
 
     async with connection(http_receiver) as (reader, writer):
@@ -105,7 +107,7 @@ async def test_expect_continue_gets_leave_to_send(rig: Rig, http_receiver):
     assert rig.exporter.payloads == [body]
 
 
-async def test_client_gone_while_exporting_is_still_stored(rig: Rig, http_receiver):
+async def test_client_gone_while_exporting_is_still_stored(rig: Rig, http_receiver: HttpReceiver) -> None:
     rig.exporter.hold()
 
     async with connection(http_receiver) as (_, writer):
@@ -116,7 +118,7 @@ async def test_client_gone_while_exporting_is_still_stored(rig: Rig, http_receiv
     await eventually(lambda: len(rig.exporter.batches) == 1 and rig.budget.in_use == 0)
 
 
-async def test_broken_chunks_answer_400_or_close(rig: Rig, http_receiver):
+async def test_broken_chunks_answer_400_or_close(rig: Rig, http_receiver: HttpReceiver) -> None:
     async with connection(http_receiver) as (reader, writer):
         writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nnot a chunk\r\n")
         answer = await reader.read()

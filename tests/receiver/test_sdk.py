@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from exporter import Overloaded, Unavailable
 from tests.receiver.conftest import Rig
 
+Make = Callable[[type[Any], str], Any]
 SHORT = 0.05
 """Shorter than an SDK's own first backoff of about a second, by which the two are told apart."""
 
@@ -65,7 +66,7 @@ def _sdk_telemetry_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def make(request: pytest.FixtureRequest) -> Callable[[type[Any], str], Any]:
+def make(request: pytest.FixtureRequest) -> Make:
     """Makes an SDK's exporter against the receiver of its transport."""
 
     def make(kind: type[Any], signal: str) -> Any:
@@ -79,14 +80,18 @@ def make(request: pytest.FixtureRequest) -> Callable[[type[Any], str], Any]:
 
 
 @pytest.mark.parametrize(("kind", "emit", "signal"), WAYS.values(), ids=WAYS)
-async def test_sdk_record_reaches_exporter(rig: Rig, make, kind, emit, signal):
+async def test_sdk_record_reaches_exporter(
+    rig: Rig, make: Make, kind: type[Any], emit: Callable[[Any], None], signal: str
+) -> None:
     await asyncio.to_thread(emit, make(kind, signal))
 
     (batch,) = rig.exporter.batches
     assert (batch.signal.name, batch.records) == (signal, 1)
 
 
-async def test_sdk_over_grpc_comes_back_when_retry_info_says(rig: Rig, make, monkeypatch):
+async def test_sdk_over_grpc_comes_back_when_retry_info_says(
+    rig: Rig, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("receiver.errors.describe.__defaults__", (lambda: 0.0,))
     rig.exporter.run(Unavailable("MongoDB is away", SHORT), Overloaded("full", SHORT), Unavailable("away", SHORT))
 
@@ -96,7 +101,7 @@ async def test_sdk_over_grpc_comes_back_when_retry_info_says(rig: Rig, make, mon
     assert len(rig.exporter.batches) == 1
 
 
-async def test_sdk_over_http_comes_back_after_503_and_429(rig: Rig, make):
+async def test_sdk_over_http_comes_back_after_503_and_429(rig: Rig, make: Make) -> None:
     rig.exporter.run(Unavailable("MongoDB is away", SHORT), Overloaded("full", SHORT))
 
     await asyncio.to_thread(span_through, make(HttpSpans, "traces"))

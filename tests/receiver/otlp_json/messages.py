@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import math
 import random
+from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from tests.descriptors import descriptor_of
 
 IDS = {"traceId", "spanId", "parentSpanId"}
-EXTREMES = {
+EXTREMES: dict[str, Sequence[Any]] = {
     "int32": [0, 1, -(2**31), 2**31 - 1],
     "uint32": [1, 2**32 - 1],
     "int64": [0, -1, 2**53 + 1, -(2**63), 2**63 - 1],
@@ -31,13 +36,14 @@ def any_message(kind: type[Message], rng: random.Random, depth: int = 0) -> Mess
     Drawn from a seed: a tree of Hypothesis' own strategies takes seconds for each message.
     """
     message = kind()
-    for field in message.DESCRIPTOR.fields:
+    for field in descriptor_of(kind).fields:
         # Down to the records nearly everything is there; values in values grow rare.
         if rng.random() > (0.9 if field.is_repeated and depth < 4 else 0.5 / max(1, depth - 4)):
             continue
         count = rng.choice([1, 1, 2]) if field.is_repeated else 1
+        values: list[Any]
         if field.message_type is not None:
-            values = [any_message(field.message_type._concrete_class, rng, depth + 1) for _ in range(count)]
+            values = [any_message(GetMessageClass(field.message_type), rng, depth + 1) for _ in range(count)]
         else:
             values = [rng.choice(EXTREMES[TYPES[field.type]]) for _ in range(count)]
         if field.is_repeated:
@@ -51,16 +57,18 @@ def any_message(kind: type[Message], rng: random.Random, depth: int = 0) -> Mess
 
 def as_otlp(message: Message, rng: random.Random) -> dict[str, Any]:
     """A message as OTLP's specification wants it in JSON; written apart from the parser under test."""
-    document = {}
+    document: dict[str, Any] = {}
     for field, value in message.ListFields():
-        one = lambda value, field=field: _value(field, value, rng)  # noqa: E731
-        document[field.json_name] = [one(element) for element in value] if field.is_repeated else one(value)
+        if field.is_repeated:
+            document[field.json_name] = [_value(field, element, rng) for element in value]
+        else:
+            document[field.json_name] = _value(field, value, rng)
     if rng.random() < 0.2:
         document["aFieldOfTheFuture"] = {"traceId": [1]}
     return document
 
 
-def _value(field, value, rng):
+def _value(field: FieldDescriptor, value: Any, rng: random.Random) -> Any:
     if field.message_type is not None:
         return as_otlp(value, rng)
     if field.type == field.TYPE_BYTES:

@@ -17,6 +17,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from exporter import Signal
+from tests.descriptors import descriptor_of
 
 IDS = {"trace_id", "span_id", "parent_span_id"}
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -33,7 +34,7 @@ def read(signal: Signal, body: bytes) -> Message | None:
     message = signal.request()
     try:
         document = orjson.loads(body)
-        _rewrite_ids(document, message.DESCRIPTOR)
+        _rewrite_ids(document, descriptor_of(signal.request))
         return json_format.ParseDict(document, message, ignore_unknown_fields=True, max_recursion_depth=100)
     # The stock parser lets more than its own errors out when a value is of another kind than it expects.
     except (json_format.ParseError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
@@ -70,8 +71,7 @@ def _difference(value: object, field: FieldDescriptor) -> str | None:
         return "an enum in a string that no name can be: the stock parser ignores it or takes what int() makes of it"
     if field.cpp_type == field.CPPTYPE_DOUBLE and isinstance(value, bool):
         return "a double that is a boolean: the stock parser takes it for 0 or 1"
-    is_double_in_string = field.cpp_type == field.CPPTYPE_DOUBLE and isinstance(value, str)
-    if is_double_in_string and (not NUMBER.fullmatch(value) or abs(float(value)) == float("inf")):
+    if field.cpp_type == field.CPPTYPE_DOUBLE and isinstance(value, str) and not _is_finite_number(value):
         return "a double spelled as Python does (1_0, inf, +1) or past the largest: the stock parser takes it"
     if field.cpp_type in INTEGERS and isinstance(value, str) and not NUMBER.fullmatch(value):
         return "an integer spelled as Python does (1_0, +1): the stock parser takes it"
@@ -83,8 +83,13 @@ def _difference(value: object, field: FieldDescriptor) -> str | None:
 
 
 def _is_past_32_bits(value: object) -> bool:
-    is_number = isinstance(value, int) or (isinstance(value, str) and re.fullmatch("-?[0-9]+", value))
-    return bool(is_number) and not -(2**31) <= int(value) < 2**31
+    if isinstance(value, int) or (isinstance(value, str) and re.fullmatch("-?[0-9]+", value)):
+        return not -(2**31) <= int(value) < 2**31
+    return False
+
+
+def _is_finite_number(text: str) -> bool:
+    return bool(NUMBER.fullmatch(text)) and abs(float(text)) != float("inf")
 
 
 def _fields(document: dict[str, Any], descriptor: Descriptor) -> Iterator[tuple[str, FieldDescriptor]]:

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from exporter import MalformedPayload, Signal
@@ -12,7 +11,7 @@ from receiver.otlp_json import to_protobuf
 from tests.receiver.fakes import LOGS, METRICS, TRACES
 
 
-def parse(signal: Signal, document: object) -> Message:
+def parse(signal: Signal, document: object) -> Any:
     return signal.request.FromString(to_protobuf(signal, json.dumps(document).encode()))
 
 
@@ -24,7 +23,7 @@ def parsed_span(**fields: object) -> Any:
     return parse(TRACES, span(**fields)).resource_spans[0].scope_spans[0].spans[0]
 
 
-def test_ids_are_hex_in_links_logs_and_exemplars():
+def test_ids_are_hex_in_links_logs_and_exemplars() -> None:
     ids = {"traceId": "0aF0" * 8, "spanId": "ABcd" * 4}
     log = {"resourceLogs": [{"scopeLogs": [{"logRecords": [ids]}]}]}
     exemplar = {
@@ -40,7 +39,7 @@ def test_ids_are_hex_in_links_logs_and_exemplars():
         assert (parsed.trace_id, parsed.span_id) == (b"\x0a\xf0" * 8, b"\xab\xcd" * 4)
 
 
-def test_attribute_called_like_an_id_is_left_alone():
+def test_attribute_called_like_an_id_is_left_alone() -> None:
     value = {"kvlistValue": {"values": [{"key": "spanId", "value": {"stringValue": "zz"}}]}, "traceId": "zz"}
 
     parsed = parsed_span(attributes=[{"key": "traceId", "value": value}])
@@ -50,7 +49,7 @@ def test_attribute_called_like_an_id_is_left_alone():
     assert parsed.attributes[0].value.kvlist_value.values[0] == inner
 
 
-def test_keys_in_snake_case_are_read_too():
+def test_keys_in_snake_case_are_read_too() -> None:
     request = {"resource_spans": [{"scope_spans": [{"spans": [{"trace_id": "ab" * 16, "parent_span_id": "cd" * 8}]}]}]}
 
     parsed = parse(TRACES, request).resource_spans[0].scope_spans[0].spans[0]
@@ -59,20 +58,20 @@ def test_keys_in_snake_case_are_read_too():
 
 
 @pytest.mark.parametrize("kind", [2, "SPAN_KIND_SERVER"])
-def test_enum_as_number_or_name_is_read(kind):
+def test_enum_as_number_or_name_is_read(kind: int | str) -> None:
     assert parsed_span(kind=kind).kind == 2
 
 
-def test_enum_of_the_future_keeps_its_number():
+def test_enum_of_the_future_keeps_its_number() -> None:
     assert parsed_span(kind=77).kind == 77
 
 
 @pytest.mark.parametrize("nanos", [1544712660000000000, "1544712660000000000"])
-def test_64_bit_integer_as_number_or_string_is_read(nanos):
+def test_64_bit_integer_as_number_or_string_is_read(nanos: int | str) -> None:
     assert parsed_span(startTimeUnixNano=nanos).start_time_unix_nano == 1544712660000000000
 
 
-def test_null_counts_as_absent():
+def test_null_counts_as_absent() -> None:
     assert parsed_span(traceId=None, name=None, status=None).ByteSize() == 0
 
 
@@ -92,7 +91,7 @@ def test_null_counts_as_absent():
         ({"attributes": [{"key": "a", "value": {"bytesValue": 1}}]}, "bytesValue"),
     ],
 )
-def test_wrong_field_is_refused_with_its_place(fields, says):
+def test_wrong_field_is_refused_with_its_place(fields: dict[str, object], says: str) -> None:
     with pytest.raises(MalformedPayload) as caught:
         parse(TRACES, span(**fields))
 
@@ -102,14 +101,14 @@ def test_wrong_field_is_refused_with_its_place(fields, says):
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"null", b"7", b'{"a":', b'{"resourceSpans": NaN}', b"\xff", b'"\\ud800"']
 )
-def test_wrong_json_is_refused(body):
+def test_wrong_json_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedPayload, match="JSON"):
         to_protobuf(TRACES, body)
 
 
 @pytest.mark.parametrize("depth", [60, 200, 1000, 100_000])
 @pytest.mark.parametrize("where", ["value", "unknown"])
-def test_deep_nesting_is_refused_not_crashed(depth, where):
+def test_deep_nesting_is_refused_not_crashed(depth: int, where: str) -> None:
     if where == "value":
         nested = '{"arrayValue":{"values":[' * depth + "{}" + "]}}" * depth
         body = '{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":' + nested + "}]}}]}"

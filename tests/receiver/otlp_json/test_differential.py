@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from exporter import SIGNALS, MalformedPayload, Signal
 from receiver.otlp_json import from_protobuf, to_protobuf
-from receiver.otlp_json.convert import Converter, native_compiler
+from receiver.otlp_json.convert import Compile, Converter, native_compiler
 from receiver.otlp_json.schema import schema_of
 from receiver.otlp_json.writer import compile_writer
 from receiver.otlp_json.wrong import Wrong
+from tests.descriptors import descriptor_of
 from tests.receiver.otlp_json import stock
 from tests.receiver.otlp_json.messages import any_message, as_otlp
 
@@ -73,7 +74,7 @@ def mutate(document: dict[str, Any], rng: random.Random) -> None:
 @pytest.mark.parametrize("converter", [REFERENCE, Converter(native_compiler())], ids=lambda converter: converter.name)
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_any_message_in_otlp_json_becomes_the_same_message(converter: Converter, signal: Signal, seed: int):
+def test_any_message_in_otlp_json_becomes_the_same_message(converter: Converter, signal: Signal, seed: int) -> None:
     rng = random.Random(seed)
     message = any_message(signal.request, rng)
     body = json.dumps(as_otlp(message, rng)).encode()
@@ -87,7 +88,7 @@ def test_any_message_in_otlp_json_becomes_the_same_message(converter: Converter,
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_any_message_to_json_and_back_is_the_same_message(signal: Signal, seed: int):
+def test_any_message_to_json_and_back_is_the_same_message(signal: Signal, seed: int) -> None:
     message = any_message(signal.request, random.Random(seed))
 
     back = to_protobuf(signal, from_protobuf(signal, message.SerializeToString()))
@@ -98,7 +99,7 @@ def test_any_message_to_json_and_back_is_the_same_message(signal: Signal, seed: 
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
 @settings(max_examples=250, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_mutated_json_is_judged_as_by_the_stock_parser(signal: Signal, seed: int):
+def test_mutated_json_is_judged_as_by_the_stock_parser(signal: Signal, seed: int) -> None:
     rng = random.Random(seed)
     document = as_otlp(any_message(signal.request, rng), rng)
     mutate(document, rng)
@@ -107,7 +108,7 @@ def test_mutated_json_is_judged_as_by_the_stock_parser(signal: Signal, seed: int
     ours, theirs = judged(REFERENCE, signal, body), stock.read(signal, body)
 
     if ours != (theirs and theirs.SerializeToString()):
-        differences = list(stock.deliberate_differences(orjson.loads(body), signal.request.DESCRIPTOR))
+        differences = list(stock.deliberate_differences(orjson.loads(body), descriptor_of(signal.request)))
         assert differences, (ours, theirs)
         assert ours is None or any("extension" in text for text in differences)
 
@@ -123,21 +124,23 @@ def judged(converter: Converter, signal: Signal, body: bytes) -> bytes | None:
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
 @settings(max_examples=250, deadline=None)
 @given(seed=st.integers(0, 2**32), mutated=st.booleans())
-def test_native_writer_gives_the_bytes_of_the_reference_or_nothing(signal: Signal, seed: int, mutated: bool):
+def test_native_writer_gives_the_bytes_of_the_reference_or_nothing(signal: Signal, seed: int, mutated: bool) -> None:
+    native_writer = native_compiler()
+    assert native_writer is not None
     rng = random.Random(seed)
     document = as_otlp(any_message(signal.request, rng), rng)
     if mutated:
         mutate(document, rng)
     document = orjson.loads(json.dumps(document))
 
-    native, reference = (written(compiler, signal, document) for compiler in (native_compiler(), compile_writer))
+    native, reference = (written(compiler, signal, document) for compiler in (native_writer, compile_writer))
 
     assert native == reference
 
 
-def written(compiler: Any, signal: Signal, document: object) -> bytes | None:
+def written(compiler: Compile, signal: Signal, document: object) -> bytes | None:
     try:
-        return compiler(schema_of(signal.request.DESCRIPTOR))(document, 1)
+        return compiler(schema_of(descriptor_of(signal.request)))(document, 1)
     except Wrong:
         return None
 
@@ -173,13 +176,13 @@ JSON_VALUES = st.recursive(
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
 @settings(max_examples=150, deadline=None)
 @given(document=JSON_VALUES)
-def test_any_json_is_taken_or_refused_as_malformed(signal: Signal, document: object):
+def test_any_json_is_taken_or_refused_as_malformed(signal: Signal, document: object) -> None:
     with suppress(MalformedPayload):
         signal.request.FromString(to_protobuf(signal, json.dumps(document).encode()))
 
 
 @settings(max_examples=150, deadline=None)
 @given(body=st.binary(max_size=30))
-def test_any_bytes_are_taken_or_refused_as_malformed(body: bytes):
+def test_any_bytes_are_taken_or_refused_as_malformed(body: bytes) -> None:
     with suppress(MalformedPayload):
         to_protobuf(SIGNALS["traces"], body)
