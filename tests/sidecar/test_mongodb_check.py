@@ -44,13 +44,13 @@ def test_privileges_that_lack_something_name_it(resource: Mapping[str, Any], act
 
 
 def test_privileges_without_index_creation_need_no_create() -> None:
-    settings = Settings(OTLP_MONGO_CREATE_INDEXES=False)
+    settings = Settings.model_validate({"OTLP_MONGO_CREATE_INDEXES": False})
 
     _require_privileges(_auth({"db": "otel", "collection": ""}, ["find", "insert"]), "otel", settings)
 
 
 def test_examine_of_unreachable_mongodb_shows_no_secret() -> None:
-    settings = Settings(OTLP_MONGO_START_TIMEOUT="100ms")
+    settings = Settings.model_validate({"OTLP_MONGO_START_TIMEOUT": "100ms"})
 
     with pytest.raises(MongoDBUnfit, match="cannot be reached") as raised:
         examine(SecretStr("mongodb://app:hunter2@127.0.0.1:1/"), "otel", settings)

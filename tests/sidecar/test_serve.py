@@ -183,10 +183,13 @@ def test_check_against_real_mongodb_exits_0(tmp_path: Path, mongodb_uri: str) ->
 
 def test_init_makes_collections_and_can_be_repeated(tmp_path: Path, mongodb_uri: str, database_name: str) -> None:
     variables = {"MONGODB_URI": mongodb_uri, "MONGODB_DATABASE": database_name, "OTLP_MONGO_RETENTION_SPANS": "7d"}
-    arguments = {"capture_output": True, "text": True, "cwd": tmp_path, "env": os.environ | variables, "timeout": 50}
 
-    first = subprocess.run([*_COMMAND, "init"], **arguments)
-    second = subprocess.run([*_COMMAND, "init"], **arguments)
+    def init() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*_COMMAND, "init"], capture_output=True, text=True, cwd=tmp_path, env=os.environ | variables, timeout=50
+        )
+
+    first, second = init(), init()
 
     with MongoClient[dict[str, Any]](mongodb_uri) as client:
         collections = set(client[database_name].list_collection_names())

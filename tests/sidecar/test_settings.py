@@ -263,7 +263,9 @@ def test_describe_shows_every_setting_and_no_secret(monkeypatch: pytest.MonkeyPa
 
 
 def test_violations_of_two_endpoints_alike_names_the_second() -> None:
-    settings = Settings(OTLP_MONGO_GRPC_ENDPOINT="127.0.0.1:4317", OTLP_MONGO_HTTP_ENDPOINT="127.0.0.1:4317")
+    settings = Settings.model_validate(
+        {"OTLP_MONGO_GRPC_ENDPOINT": "127.0.0.1:4317", "OTLP_MONGO_HTTP_ENDPOINT": "127.0.0.1:4317"}
+    )
 
     assert list(violations(settings)) == [
         "OTLP_MONGO_HTTP_ENDPOINT: got '127.0.0.1:4317', which is OTLP_MONGO_GRPC_ENDPOINT too, "
@@ -272,20 +274,24 @@ def test_violations_of_two_endpoints_alike_names_the_second() -> None:
 
 
 def test_violations_of_endpoints_with_port_0_are_none() -> None:
-    settings = Settings(OTLP_MONGO_GRPC_ENDPOINT="127.0.0.1:0", OTLP_MONGO_HTTP_ENDPOINT="127.0.0.1:0")
+    settings = Settings.model_validate(
+        {"OTLP_MONGO_GRPC_ENDPOINT": "127.0.0.1:0", "OTLP_MONGO_HTTP_ENDPOINT": "127.0.0.1:0"}
+    )
 
     assert list(violations(settings)) == []
 
 
 def test_violations_without_any_receiver_asks_for_one() -> None:
-    settings = Settings(OTLP_MONGO_GRPC_ENDPOINT="off", OTLP_MONGO_HTTP_ENDPOINT="")
+    settings = Settings.model_validate({"OTLP_MONGO_GRPC_ENDPOINT": "off", "OTLP_MONGO_HTTP_ENDPOINT": ""})
 
     assert len(list(violations(settings))) == 1
 
 
 @pytest.mark.parametrize(("database", "count"), [("otel", 1), ("other", 0)])
 def test_violations_of_cloud_that_is_the_local_one_depend_on_database(database: str, count: int) -> None:
-    settings = Settings(MONGODB_URI="mongodb://db/", MONGODB_CLOUD_URI="mongodb://db/", MONGODB_CLOUD_DATABASE=database)
+    settings = Settings.model_validate(
+        {"MONGODB_URI": "mongodb://db/", "MONGODB_CLOUD_URI": "mongodb://db/", "MONGODB_CLOUD_DATABASE": database}
+    )
 
     assert len(list(violations(settings))) == count
 
