@@ -66,7 +66,7 @@ $(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
 native: $(READY) ## Build the native transcoder anew, after a change (needs a C compiler)
 	$(BIN)/python setup.py --quiet build_ext --inplace
 
-sanitize: $(READY) ## The transcoders' tests and the fuzzing corpus under AddressSanitizer and UBSan (needs clang)
+sanitize: $(READY) ## The tests of what is compiled, and the fuzzing corpus, under AddressSanitizer and UBSan (needs clang)
 	tests/fuzz/sanitize.sh $(BIN)/python
 
 FUZZ_SECONDS ?= 60

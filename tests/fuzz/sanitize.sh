@@ -1,5 +1,5 @@
 #!/bin/sh
-# The transcoders' tests and the fuzzing corpus with the native transcoder under AddressSanitizer and
+# The tests of what is compiled, and the fuzzing corpus, with the native transcoder and JSON writer under AddressSanitizer and
 # UndefinedBehaviorSanitizer. Usage: sanitize.sh PYTHON
 # The instrumented build lives in build/sanitize: the one in use is left alone.
 set -eu
@@ -22,5 +22,8 @@ UBSAN_OPTIONS=print_stacktrace=1
 PYTHONMALLOC=malloc
 PYTHONPATH=$out/lib:.
 export LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS PYTHONMALLOC PYTHONPATH
-"$python" -P -c "import exporter.transcode.native._transcoder as built; assert '/sanitize/' in built.__file__, built.__file__"
-exec "$python" -P -m pytest -q --timeout 600 tests/exporter/transcode
+"$python" -P -c "
+import exporter.transcode.native._transcoder, receiver.otlp_json._native
+for built in exporter.transcode.native._transcoder, receiver.otlp_json._native:
+    assert '/sanitize/' in built.__file__, built.__file__"
+exec "$python" -P -m pytest -q --timeout 600 tests/exporter/transcode tests/receiver/otlp_json
