@@ -7,11 +7,12 @@ import contextlib
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from tests.chaos.world import Mongo, World
+from tests.chaos.proxy import Proxy
+from tests.chaos.world import Mongo, World, paused
 
 Fault = Callable[[World, random.Random], Awaitable[None]]
 
@@ -29,39 +30,69 @@ async def _stop_sidecar(world: World, rng: random.Random) -> None:
     await world.sidecar.start()
 
 
-def _kill(which: str) -> Fault:
+async def _pause_sidecar(world: World, rng: random.Random) -> None:
+    async with paused(world.sidecar):
+        await asyncio.sleep(rng.uniform(0.1, 4.0))
+
+
+def _end(which: str, number: signal.Signals) -> Fault:
+    """A mongod that is ended comes back by itself."""
+
+    async def fault(world: World, _: random.Random) -> None:
+        mongo: Mongo = getattr(world, which)
+        await mongo.running()
+        mongo.send(number)
+
+    return fault
+
+
+def _pause(which: str) -> Fault:
     async def fault(world: World, rng: random.Random) -> None:
         mongo: Mongo = getattr(world, which)
-        mongo.send(signal.SIGKILL)
-
-    return fault
-
-
-def _for_a_while(
-    which: str, effect: Callable[[Mongo, random.Random], AbstractAsyncContextManager[None]], longest: float
-) -> Fault:
-    async def fault(world: World, rng: random.Random) -> None:
-        async with effect(getattr(world, which), rng):
-            await asyncio.sleep(rng.uniform(0.1, longest))
-
-    return fault
-
-
-def _at_once(which: str, effect: Callable[[Mongo], None]) -> Fault:
-    async def fault(world: World, rng: random.Random) -> None:
-        effect(getattr(world, which))
+        await mongo.running()
+        async with paused(mongo):
+            await asyncio.sleep(rng.uniform(0.1, 4.0))
 
     return fault
 
 
 _ON_MONGO: Mapping[str, Callable[[str], Fault]] = {
-    "killed": _kill,
-    "paused": lambda which: _for_a_while(which, lambda mongo, _: mongo.paused(), 4.0),
-    "cut off": lambda which: _for_a_while(which, lambda mongo, _: mongo.link.cut(), 3.0),
-    "silenced": lambda which: _for_a_while(which, lambda mongo, _: mongo.link.silenced(), 3.0),
-    "slowed": lambda which: _for_a_while(which, lambda mongo, rng: mongo.link.delayed(rng.uniform(0.05, 1.5)), 3.0),
-    "reset": lambda which: _at_once(which, lambda mongo: mongo.link.reset()),
-    "answer lost": lambda which: _at_once(which, lambda mongo: mongo.link.lose_answer()),
+    "killed": lambda which: _end(which, signal.SIGKILL),
+    "stopped": lambda which: _end(which, signal.SIGTERM),
+    "paused": _pause,
+}
+
+LinkOf = Callable[[World], Proxy]
+_LINKS: Mapping[str, LinkOf] = {
+    "grpc": lambda world: world.grpc_link,
+    "http": lambda world: world.http_link,
+    "local": lambda world: world.local.link,
+    "cloud": lambda world: world.cloud.link,
+}
+
+
+def _for_a_while(link_of: LinkOf, effect: Callable[[Proxy, random.Random], AbstractAsyncContextManager[None]]) -> Fault:
+    async def fault(world: World, rng: random.Random) -> None:
+        async with effect(link_of(world), rng):
+            await asyncio.sleep(rng.uniform(0.1, 3.0))
+
+    return fault
+
+
+def _at_once(link_of: LinkOf, effect: Callable[[Proxy, random.Random], None]) -> Fault:
+    async def fault(world: World, rng: random.Random) -> None:
+        effect(link_of(world), rng)
+
+    return fault
+
+
+_ON_LINK: Mapping[str, Callable[[LinkOf], Fault]] = {
+    "cut off": lambda link_of: _for_a_while(link_of, lambda link, _: link.cut()),
+    "silenced": lambda link_of: _for_a_while(link_of, lambda link, _: link.silenced()),
+    "slowed": lambda link_of: _for_a_while(link_of, lambda link, rng: link.delayed(rng.uniform(0.05, 1.5))),
+    "without answers": lambda link_of: _for_a_while(link_of, lambda link, _: link.unanswered()),
+    "answer cut": lambda link_of: _at_once(link_of, lambda link, rng: link.lose_answer(rng.choice((0, 1, 40)))),
+    "reset": lambda link_of: _at_once(link_of, lambda link, _: link.reset()),
 }
 
 
@@ -92,13 +123,25 @@ def table(*, small_disk: bool) -> Mapping[str, tuple[str, Fault]]:
     faults: dict[str, tuple[str, Fault]] = {
         "sidecar killed": ("sidecar", _kill_sidecar),
         "sidecar stopped": ("sidecar", _stop_sidecar),
+        "sidecar paused": ("sidecar", _pause_sidecar),
     }
     for which in ("local", "cloud"):
-        for name, make in _ON_MONGO.items():
-            faults[f"{which} {name}"] = (which, make(which))
+        for name, on_mongo in _ON_MONGO.items():
+            faults[f"{which} {name}"] = (which, on_mongo(which))
+    for which, link_of in _LINKS.items():
+        for name, on_link in _ON_LINK.items():
+            faults[f"{which} link {name}"] = (f"{which} link", on_link(link_of))
     if small_disk:
         faults["disk full"] = ("disk", _fill_disk)
     return faults
+
+
+def _shuffled(names: Iterable[str], rng: random.Random) -> Iterator[str]:
+    """Without end; every name once before any comes again."""
+    deck = list(names)
+    while True:
+        rng.shuffle(deck)
+        yield from deck
 
 
 async def wreak(
@@ -118,8 +161,7 @@ async def wreak(
             busy.discard(target)
 
     async with asyncio.TaskGroup() as tasks:
-        while asyncio.get_running_loop().time() < end:
-            name = rng.choice(list(faults))
+        for name in _shuffled(faults, rng):
             target, fault = faults[name]
             fault_rng = random.Random(rng.random())
             if target not in busy:
@@ -127,4 +169,6 @@ async def wreak(
                 counts[name] += 1
                 tasks.create_task(run(target, fault, fault_rng))
             await asyncio.sleep(rng.uniform(*every))
+            if asyncio.get_running_loop().time() >= end:
+                break
     return counts

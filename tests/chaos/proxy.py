@@ -17,11 +17,11 @@ class Proxy:
         self._target = target
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._passing = asyncio.Event()
-        self._passing.set()
+        self._passing = _set_event()
+        self._answering = _set_event()
         self._accepting = True
         self._delay = 0.0
-        self._answers_to_lose = 0
+        self._cut_after: int | None = None
 
     @property
     def port(self) -> int:
@@ -70,9 +70,19 @@ class Proxy:
         finally:
             self._delay = 0.0
 
-    def lose_answer(self) -> None:
-        """Break the next connection that the target answers on, instead of passing the answer on."""
-        self._answers_to_lose = 1
+    @asynccontextmanager
+    async def unanswered(self) -> AsyncIterator[None]:
+        """Forward what is asked but no answers, and break every connection in the end."""
+        self._answering.clear()
+        try:
+            yield
+        finally:
+            self.reset()
+            self._answering.set()
+
+    def lose_answer(self, after: int = 0) -> None:
+        """Break the next connection that the target answers on, when so many bytes of the answer have passed."""
+        self._cut_after = after
 
     def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._forward(reader, writer))
@@ -107,10 +117,18 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 await self._passing.wait()
-                if answers and self._answers_to_lose:
-                    self._answers_to_lose -= 1
-                    return
-                if answers and self._delay:
+                cut_after = None
+                if answers:
+                    await self._answering.wait()
                     await asyncio.sleep(self._delay)
-                writer.write(data)
+                    cut_after, self._cut_after = self._cut_after, None
+                writer.write(data[:cut_after])
                 await writer.drain()
+                if cut_after is not None:
+                    return
+
+
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event

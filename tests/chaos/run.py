@@ -37,7 +37,7 @@ class Outcome:
         for name, count in sorted(self.faults.items()):
             yield f"  {name.ljust(width)}  {count:4}"
         yield f"faults: {self.faults.total()}"
-        yield f"sent records: {self.ledger.sent.total()}"
+        yield f"sent records: {self.ledger.sent.total()}, of which the sender gave up {self.ledger.given_up}"
         yield f"answers: {dict(self.ledger.answers.most_common())}"
         yield f"longest wait for an acknowledgement, retries included: {self.ledger.longest_wait:.1f} s"
         yield from self.verdict.lines()
@@ -49,8 +49,7 @@ async def run(
     """`buffer`: what the retry buffer may take. `small_disk`: the disk of the sidecar's data may be filled."""
     ledger = Ledger()
     async with world(folder, **_SETTINGS, OTLP_MONGO_BUFFER_MAX_BYTES=buffer) as processes:
-        sidecar = processes.sidecar
-        async with client(sidecar.grpc, sidecar.http) as sender, sending(sender, ledger, seed):
+        async with client(processes.grpc, processes.http) as sender, sending(sender, ledger, seed):
             faults = await wreak(processes, seed, seconds, every=every, small_disk=small_disk)
         await settled(processes)
         return Outcome(faults, ledger, await judge(processes, ledger))

@@ -8,14 +8,16 @@ import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple, cast
 
 import aiohttp
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import RetryInfo
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -41,14 +43,28 @@ _RETRYABLE = {
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
+"""RESOURCE_EXHAUSTED too, when it comes with a RetryInfo (OTLP specification, "Failures")."""
 _RETRYABLE_HTTP = {429, 502, 503, 504}
 _SIZES = (1, 5, 50, 400)
+_SHORT_LIVED = 0.03
+"""The part of the requests whose sender may end before their acknowledgement."""
 
 
 class Refused(Exception):
     """An answer after which an SDK throws the records away."""
+
+
+class Answer(NamedTuple):
+    """What a try brought."""
+
+    status: str
+    """"OK" when the records are acknowledged."""
+    retry_after: float | None = None
+    """Seconds to wait before the next try, when the receiver says so."""
+
+
+Send = Callable[[Signal, bytes], Awaitable[Answer]]
 
 
 @dataclass
@@ -60,6 +76,8 @@ class Ledger:
     answers: Counter[str] = field(default_factory=Counter)
     longest_wait: float = 0.0
     """Seconds from a request's first try to its acknowledgement."""
+    given_up: int = 0
+    """Records whose sender ended before their acknowledgement."""
 
 
 def _attributes(number: int) -> list[KeyValue]:
@@ -108,28 +126,41 @@ class Client:
         self._session = session
         self._http = http
 
-    async def over_grpc(self, signal: Signal, payload: bytes) -> str:
-        """One try. Returns the answer's status; "OK" when it is acknowledged. Raises Refused."""
+    async def over_grpc(self, signal: Signal, payload: bytes) -> Answer:
+        """One try. Raises Refused."""
         try:
             self.last_answer = await self._calls[signal](payload, timeout=_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            if error.code() not in _RETRYABLE:
+            retry_after = _retry_info(error)
+            exhausted = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is not None
+            if error.code() not in _RETRYABLE and not exhausted:
                 raise Refused(f"{error.code()}: {error.details()}") from error
-            return error.code().name
-        return "OK"
+            return Answer(error.code().name, retry_after)
+        return Answer("OK")
 
-    async def over_http(self, signal: Signal, payload: bytes) -> str:
-        """One try. Returns the answer's status; "OK" when it is acknowledged. Raises Refused."""
+    async def over_http(self, signal: Signal, payload: bytes) -> Answer:
+        """One try. Raises Refused."""
         url, headers = f"http://{self._http}{signal.http_path}", {"Content-Type": "application/x-protobuf"}
         try:
             async with self._session.post(url, data=payload, headers=headers) as response:
-                if response.status == 200:
-                    return "OK"
-                if response.status not in _RETRYABLE_HTTP:
-                    raise Refused(f"{response.status}: {await response.text()}")
-                return str(response.status)
+                # A connection that breaks in the middle of an answer leaves it unknown.
+                text = await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError) as error:
-            return type(error).__name__
+            return Answer(type(error).__name__)
+        if response.status == 200:
+            return Answer("OK")
+        if response.status not in _RETRYABLE_HTTP:
+            raise Refused(f"{response.status}: {text}")
+        seconds = response.headers.get("Retry-After")
+        return Answer(str(response.status), None if seconds is None else float(seconds))
+
+
+def _retry_info(error: grpc.aio.AioRpcError) -> float | None:
+    for key, value in cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata()):
+        if key == "google.rpc.retryinfo-bin" and isinstance(value, bytes):
+            delay = RetryInfo.FromString(value).retry_delay
+            return float(delay.seconds + delay.nanos / 1e9)
+    return None
 
 
 @asynccontextmanager
@@ -145,25 +176,29 @@ async def client(grpc_endpoint: str, http_endpoint: str) -> AsyncIterator[Client
 
 
 async def send_until_acknowledged(
-    send: Callable[[Signal, bytes], object], signal: Signal, numbers: range, ledger: Ledger, rng: random.Random
+    send: Send, signal: Signal, numbers: range, ledger: Ledger, rng: random.Random
 ) -> None:
-    """The same bytes again and again, with growing waits, however long it takes."""
+    """The same bytes again and again, after the wait that is asked for or else a growing one, however long it takes."""
     payload = request(signal, numbers)
     ledger.sent[signal.name] += len(numbers)
     started = time.monotonic()
     for attempt in itertools.count():
-        answer = await send(signal, payload)  # type: ignore[misc]
-        ledger.answers[str(answer)] += 1
-        if answer == "OK":
+        answer = await send(signal, payload)
+        ledger.answers[answer.status] += 1
+        if answer.status == "OK":
             break
-        await asyncio.sleep(rng.uniform(0, min(0.05 * 2**attempt, 1.0)))
+        wait = rng.uniform(0, min(0.05 * 2**attempt, 1.0)) if answer.retry_after is None else answer.retry_after
+        await asyncio.sleep(wait)
     ledger.acknowledged[signal.name].update(numbers)
     ledger.longest_wait = max(ledger.longest_wait, time.monotonic() - started)
 
 
 @asynccontextmanager
 async def sending(client: Client, ledger: Ledger, seed: int, senders: int = 6) -> AsyncIterator[None]:
-    """Senders at work for as long as the block takes; then each gets its last request acknowledged."""
+    """Senders at work for as long as the block takes; then each gets its last request acknowledged.
+
+    Now and then one ends while it waits for an answer, as an application does that is stopped.
+    """
     numbers = itertools.count()
     enough = asyncio.Event()
 
@@ -173,7 +208,12 @@ async def sending(client: Client, ledger: Ledger, seed: int, senders: int = 6) -
         while not enough.is_set():
             signal, size = rng.choice((TRACES, METRICS, LOGS)), rng.choice(_SIZES)
             first = next(numbers) * max(_SIZES)
-            await send_until_acknowledged(send, signal, range(first, first + size), ledger, rng)
+            life = rng.uniform(0.005, 1.0) if rng.random() < _SHORT_LIVED else None
+            try:
+                async with asyncio.timeout(life):
+                    await send_until_acknowledged(send, signal, range(first, first + size), ledger, rng)
+            except TimeoutError:
+                ledger.given_up += size
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(enough.wait(), rng.uniform(0, 0.05))
 

@@ -7,9 +7,8 @@ import contextlib
 import itertools
 import json
 import random
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,21 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import AutoReconnect
 
 from exporter.signals import TRACES
-from tests.chaos.proxy import Proxy
-from tests.chaos.senders import Client, Ledger, client, send_until_acknowledged
+from tests.chaos.senders import Client, Ledger, Send, client, send_until_acknowledged
 from tests.chaos.verdict import judge, settled
-from tests.chaos.world import Mongo, World, world
+from tests.chaos.world import Mongo, SidecarProcess, World, world
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
 _SETTINGS = {"OTLP_MONGO_INSERT_TIMEOUT": "2s", "OTLP_MONGO_CLOUD_INSERT_TIMEOUT": "500ms"}
 _NUMBERS = itertools.count()
+_DUPLICATES = "otlp_mongo_exporter_duplicate_documents_total"
+
+
+def new_numbers(count: int) -> range:
+    """Numbers of records, which no other request has."""
+    first = next(_NUMBERS) * 1000
+    return range(first, first + count)
 
 
 class Setup:
@@ -42,10 +47,20 @@ class Setup:
 
     async def send(self, count: int = 10) -> range:
         """Some spans, until they are acknowledged. Returns their numbers."""
-        first = next(_NUMBERS) * 1000
-        numbers = range(first, first + count)
-        await send_until_acknowledged(self.sender.over_grpc, TRACES, numbers, self.ledger, random.Random(first))
+        numbers = new_numbers(count)
+        await self.send_these(self.sender.over_grpc, numbers)
         return numbers
+
+    async def send_these(self, send: Send, numbers: range) -> None:
+        """Spans with these numbers, until they are acknowledged."""
+        await send_until_acknowledged(send, TRACES, numbers, self.ledger, random.Random(numbers.start))
+
+    async def warm_up(self) -> None:
+        """Return once both destinations take live inserts, over connections that are open."""
+        async with asyncio.timeout(20):
+            while await metric(self, "otlp_mongo_exporter_destination_open{"):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+        await self.send()
 
     async def check_all_stored_once(self) -> None:
         await settled(self.world)
@@ -74,30 +89,45 @@ async def metric(setup: Setup, line: str) -> float:
     return sum(float(found.rpartition(" ")[2]) for found in text.splitlines() if found.startswith(line))
 
 
-async def test_answer_lost_on_its_way_to_the_caller_its_retry_stores_no_copy(setup: Setup) -> None:
-    link = Proxy(int(setup.world.sidecar.http.rpartition(":")[2]))
-    await link.start()
-    duplicates = "otlp_mongo_exporter_duplicate_documents_total"
-    before = await metric(setup, duplicates)
+async def until_stored(mongo: Mongo, numbers: range, name: str = "otel") -> None:
+    async with asyncio.timeout(20), AsyncMongoClient[dict[str, Any]](mongo.mongod.uri) as connected:
+        wanted = {"attributes.number": {"$in": list(numbers)}}
+        while await connected[name].spans.count_documents(wanted) < len(numbers):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
 
-    async with client(setup.world.sidecar.grpc, f"127.0.0.1:{link.port}") as sender:
-        link.lose_answer()
-        first = next(_NUMBERS) * 1000
-        numbers = range(first, first + 10)
-        await send_until_acknowledged(sender.over_http, TRACES, numbers, setup.ledger, random.Random(1))
-    await link.stop()
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+async def test_answer_lost_on_its_way_to_the_caller_its_retry_stores_no_copy(setup: Setup, transport: str) -> None:
+    processes, numbers = setup.world, new_numbers(10)
+    link = processes.grpc_link if transport == "grpc" else processes.http_link
+
+    async with client(processes.grpc, processes.http) as sender, asyncio.TaskGroup() as tasks:
+        send = sender.over_grpc if transport == "grpc" else sender.over_http
+        await setup.warm_up()
+        # A client of gRPC sends nothing before its connection was answered.
+        await setup.send_these(send, new_numbers(1))
+        before = await metric(setup, _DUPLICATES)
+        async with link.unanswered():
+            tasks.create_task(setup.send_these(send, numbers))
+            await until_stored(processes.local, numbers)
+            await until_stored(processes.cloud, numbers)
 
     await setup.check_all_stored_once()
-    assert await metric(setup, duplicates) == before + 2 * len(numbers)
+    assert await metric(setup, _DUPLICATES) == before + 2 * len(numbers)
 
 
-async def test_answer_of_mongodb_lost_stores_no_copy(setup: Setup) -> None:
-    await setup.send()
+@pytest.mark.parametrize("which", ["local", "cloud"])
+async def test_answer_of_mongodb_lost_stores_no_copy(setup: Setup, which: str) -> None:
+    mongo, numbers = getattr(setup.world, which), new_numbers(10)
+    await setup.warm_up()
+    before = await metric(setup, _DUPLICATES)
 
-    setup.world.local.link.lose_answer()
-    await setup.send()
+    async with asyncio.TaskGroup() as tasks, mongo.link.unanswered():
+        tasks.create_task(setup.send_these(setup.sender.over_grpc, numbers))
+        await until_stored(mongo, numbers)
 
     await setup.check_all_stored_once()
+    assert await metric(setup, _DUPLICATES) == before + len(numbers)
 
 
 async def test_cloud_that_says_nothing_does_not_keep_the_local_store_from_acknowledging(setup: Setup) -> None:
@@ -107,6 +137,18 @@ async def test_cloud_that_says_nothing_does_not_keep_the_local_store_from_acknow
             stored = await local.spans.count_documents({"attributes.number": {"$in": list(numbers)}})
 
     assert stored == len(numbers)
+    await setup.check_all_stored_once()
+
+
+async def test_slow_cloud_holds_up_answers_no_longer_than_its_timeout(setup: Setup) -> None:
+    loop = asyncio.get_running_loop()
+
+    async with setup.world.cloud.link.delayed(5.0):
+        started = loop.time()
+        await setup.send()
+        took = loop.time() - started
+
+    assert took < 3.0  # OTLP_MONGO_CLOUD_INSERT_TIMEOUT, and a wide margin for a busy machine
     await setup.check_all_stored_once()
 
 
@@ -159,16 +201,39 @@ async def test_mongodb_that_refuses_writes_gets_them_once_it_takes_them(setup: S
         await connected.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
 
 
+@asynccontextmanager
+async def all_connections_taken(mongo: Mongo) -> AsyncIterator[None]:
+    """No connection left for others, whose connections were broken before."""
+    port = int(mongo.mongod.uri.rpartition(":")[2].partition("/")[0])
+    taken: list[asyncio.StreamWriter] = []
+
+    async def is_refused() -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        taken.append(writer)
+        try:
+            return await asyncio.wait_for(reader.read(1), 0.5) == b""
+        except TimeoutError:
+            return False
+
+    try:
+        while not all(await asyncio.gather(*(is_refused() for _ in range(10)))):
+            pass
+        yield
+    finally:
+        for writer in taken:
+            writer.close()
+
+
 async def test_mongodb_out_of_connections_gets_everything_once_it_has_some(setup: Setup) -> None:
-    port = int(setup.world.cloud.mongod.uri.rpartition(":")[2].partition("/")[0])
-    setup.world.cloud.link.reset()
-    taken = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+    cloud = setup.world.cloud
 
-    setup.world.cloud.link.reset()
-    await setup.send()
-    for connection in taken:
-        connection.close()
+    async with AsyncExitStack() as stack:
+        async with cloud.link.cut():
+            await stack.enter_async_context(all_connections_taken(cloud))
+        await setup.send()
+        backlog = await metric(setup, 'otlp_mongo_exporter_backlog_records{destination="cloud"}')
 
+    assert backlog == 10
     await setup.check_all_stored_once()
 
 
@@ -213,23 +278,40 @@ async def test_unique_index_of_the_user_makes_dead_letters_and_keeps_the_first(s
     assert [letter["code"] for letter in letters] == [11000, 11000]
 
 
-async def test_cloud_that_rejects_credentials_is_loud_and_keeps_the_local_store_going(tmp_path: Path) -> None:
-    async with (
-        world(tmp_path, cloud_user="app:wr0ng", **_SETTINGS) as processes,
-        client(processes.sidecar.grpc, processes.sidecar.http) as sender,
-    ):
-        setup = Setup(processes, sender)
-        numbers = await setup.send()
-        async with database(processes.local) as local:
-            stored = await local.spans.count_documents({"attributes.number": {"$in": list(numbers)}})
-        status, text = await processes.sidecar.get("/readyz")
-        failed = await metric(setup, 'otlp_mongo_exporter_destination_open{destination="cloud"}')
-    log = await asyncio.to_thread(processes.sidecar.log.read_text)
+@pytest.mark.parametrize(
+    ("cloud_uri", "reason"),
+    [
+        ("mongodb://app:wr0ng@{cloud}/?directConnection=true", "Authentication failed"),
+        ("mongodb://app:wr0ng@mongodb.invalid/?serverSelectionTimeoutMS=1000", "mongodb.invalid"),
+    ],
+    ids=["wrong password", "wrong host"],
+)
+async def test_cloud_that_cannot_be_used_is_loud_and_keeps_the_local_store_going(
+    setup: Setup, tmp_path: Path, cloud_uri: str, reason: str
+) -> None:
+    uri = cloud_uri.format(cloud=f"127.0.0.1:{setup.world.cloud.link.port}")
+    settings = {"MONGODB_URI": setup.world.local.uri, "MONGODB_DATABASE": "otel_alone", "MONGODB_CLOUD_URI": uri}
+    sidecar, numbers = SidecarProcess(tmp_path, {**settings, **_SETTINGS}), new_numbers(10)
+    await sidecar.start()
+    try:
+        async with client(sidecar.grpc, sidecar.http) as sender:
+            await send_until_acknowledged(sender.over_grpc, TRACES, numbers, Ledger(), random.Random(1))
+        await until_stored(setup.world.local, numbers, "otel_alone")
+        async with asyncio.timeout(10):
+            while reason not in (readiness := await sidecar.get("/readyz"))[1]:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
+        _, metrics = await sidecar.get("/metrics")
+        exit_code = await sidecar.stop()
+    finally:
+        await sidecar.end()
+    log = await asyncio.to_thread(sidecar.log.read_text)
 
-    assert stored == len(numbers)
-    assert status == 200
-    assert "Authentication failed" in json.loads(text)["parts"]["cloud MongoDB"]["state"]
-    assert failed == 1
-    errors = [line for line in map(json.loads, log.splitlines()) if line["level"] == "error"]
-    assert any(line["destination"] == "cloud" and "Authentication failed" in line["reason"] for line in errors)
-    assert "wr0ng" not in log + text
+    assert readiness[0] == 200
+    assert reason in json.loads(readiness[1])["parts"]["cloud MongoDB"]["state"]
+    assert 'otlp_mongo_exporter_destination_open{destination="cloud"} 1.0' in metrics
+    assert 'otlp_mongo_exporter_destination_open{destination="local"} 1.0' not in metrics
+    lines = [line for line in map(json.loads, log.splitlines()) if line.get("destination") == "cloud"]
+    assert any(line["level"] == "error" for line in lines)
+    assert any(reason in line.get("reason", "") for line in lines)
+    assert "wr0ng" not in log + readiness[1]
+    assert exit_code == 0

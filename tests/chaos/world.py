@@ -69,6 +69,11 @@ class SidecarProcess:
         async with asyncio.timeout(_STOP_SECONDS):
             return await self._process.wait()
 
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the process."""
+        assert self._process
+        self._process.send_signal(number)
+
     async def end(self) -> None:
         """For the end of a test, whatever the state."""
         if self._process and self._process.returncode is None:
@@ -115,13 +120,20 @@ class Mongo:
         if self.mongod.pid:
             os.kill(self.mongod.pid, number)
 
-    @asynccontextmanager
-    async def paused(self) -> AsyncIterator[None]:
-        self.send(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.send(signal.SIGCONT)
+    async def running(self) -> None:
+        """Return once there is a process: a killed one is on its way back."""
+        while not self.mongod.pid:  # noqa: ASYNC110 - another process is waited for
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def paused(process: SidecarProcess | Mongo) -> AsyncIterator[None]:
+    """Stopped in the middle of whatever it does, as on a machine that has no time for it."""
+    process.send(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send(signal.SIGCONT)
 
 
 @dataclass(frozen=True)
@@ -131,28 +143,38 @@ class World:
     sidecar: SidecarProcess
     local: Mongo
     cloud: Mongo
+    grpc_link: Proxy
+    http_link: Proxy
+
+    @property
+    def grpc(self) -> str:
+        """The sidecar's endpoint by way of the link."""
+        return f"127.0.0.1:{self.grpc_link.port}"
+
+    @property
+    def http(self) -> str:
+        """The sidecar's endpoint by way of the link."""
+        return f"127.0.0.1:{self.http_link.port}"
 
 
 @asynccontextmanager
-async def world(
-    folder: Path, *, cloud_arguments: Sequence[str] = (), cloud_user: str = "", **settings: str
-) -> AsyncIterator[World]:
-    """All processes, started and in the end stopped. `settings`: of the sidecar, by environment name.
-
-    `cloud_user`: as in `name:password`, whom the sidecar says it is.
-    """
+async def world(folder: Path, *, cloud_arguments: Sequence[str] = (), **settings: str) -> AsyncIterator[World]:
+    """All processes, started and in the end stopped. `settings`: of the sidecar, by environment name."""
     binary = await asyncio.to_thread(find_mongod)
     local, cloud = Mongo(folder / "local", binary), Mongo(folder / "cloud", binary, cloud_arguments)
     await asyncio.gather(local.start(), cloud.start())
-    cloud_uri = cloud.uri.replace("://", f"://{cloud_user}@") if cloud_user else cloud.uri
-    uris = {"MONGODB_URI": local.uri, "MONGODB_CLOUD_URI": cloud_uri}
-    sidecar = SidecarProcess(folder, {**uris, **settings})
+    sidecar = SidecarProcess(folder, {"MONGODB_URI": local.uri, "MONGODB_CLOUD_URI": cloud.uri, **settings})
+    links = [Proxy(_port(sidecar.grpc)), Proxy(_port(sidecar.http))]
     try:
-        await sidecar.start()
-        yield World(sidecar, local, cloud)
+        await asyncio.gather(sidecar.start(), *(link.start() for link in links))
+        yield World(sidecar, local, cloud, *links)
     finally:
-        await sidecar.end()
+        await asyncio.gather(sidecar.end(), *(link.stop() for link in links))
         await asyncio.gather(local.stop(), cloud.stop())
+
+
+def _port(endpoint: str) -> int:
+    return int(endpoint.rpartition(":")[2])
 
 
 def _free_ports(count: int) -> list[int]:
