@@ -29,8 +29,10 @@ class MongoConfig:
     app_name: str = APP_NAME
     timeout: timedelta = timedelta(seconds=15)
     """For MongoDB to answer one command. Not the driver's `timeoutMS`, which would also take the place of the next."""
-    server_selection_timeout: timedelta = timedelta(seconds=3)
-    """For finding a primary, and for connecting to it: short, since what cannot be written now can be buffered."""
+    server_selection_timeout: timedelta = timedelta(seconds=1)
+    """For finding a primary: short, since what cannot be written now can be buffered, and callers wait meanwhile."""
+    connect_timeout: timedelta = timedelta(seconds=3)
+    """For one connection, TLS included: a far one takes several round trips."""
     max_pool_size: int = 16
     inserts_in_flight: int = 2
     """Insert commands that are under way at a time, for each collection. Calls beyond wait and go together."""
@@ -41,7 +43,7 @@ class MongoConfig:
             "appname": self.app_name,
             "socketTimeoutMS": milliseconds(self.timeout + _ANSWER_GRACE),
             "serverSelectionTimeoutMS": milliseconds(self.server_selection_timeout),
-            "connectTimeoutMS": milliseconds(self.server_selection_timeout),
+            "connectTimeoutMS": milliseconds(self.connect_timeout),
             "maxPoolSize": self.max_pool_size,
             "w": "majority",
             "journal": True,
