@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from exporter.buffer import schema, wal
-from exporter.buffer.errors import Damaged
+from exporter.buffer.errors import Damaged, is_full
 from exporter.buffer.folder import Folder, disk_bytes
 from exporter.buffer.rescue import Rescue
 from exporter.buffer.segment import Segment
@@ -168,7 +168,13 @@ class Segments:
         """Let SQLite bring the log into the database, and mend the log when it would stop before its end."""
         with contextlib.closing(schema.connect(file)) as db:
             db.execute("PRAGMA synchronous=FULL")
-            _, read, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            try:
+                _, read, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            except sqlite3.Error as error:
+                if not is_full(error):
+                    raise
+                # Not the file's fault: the log stays, and is read from where it is.
+                read = wal.readable(log_file.read_bytes(), log)
             lost = log.lost(read)
             data = log_file.read_bytes() if lost else b""
         if not lost:

@@ -65,6 +65,16 @@ def inspect(file: Path) -> Log | None:
     return Log(magic, salt, tuple(commits))
 
 
+def readable(data: bytes, log: Log) -> int:
+    """How many of the first frames SQLite would read, where it cannot be asked: its own checkpoint needs room."""
+    if _checksum(data[:24], (0, 0), log.magic) != struct.unpack(">II", data[24:_HEADER_BYTES]):
+        return 0
+    for number in range(1, log.commits[-1] + 1):
+        if _frame(data, number)[8:16] != log.salt or not _verifies(data, log, number):
+            return number - 1
+    return log.commits[-1]
+
+
 def mend(data: bytes, log: Log) -> bytes:
     """A log that SQLite reads to its last whole transaction.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from exporter.buffer import BufferFull, RetryBuffer
 from exporter.errors import Overloaded
-from tests.exporter.buffer.support import MIB, Metrics, batch, disk_bytes, drain, everything, opened
+from tests.exporter.buffer.support import MIB, Metrics, batch, disk_bytes, drain, everything, opened, set_aside
 
 
 async def fill(buffer: RetryBuffer, size: int = 50_000) -> int:
@@ -134,3 +135,26 @@ def test_full_disk_refuses_and_recovers_once_drained(small_disk: Path) -> None:
 
     assert lines[0] == "BufferFull"
     assert lines[1].startswith("recovered")
+
+
+async def test_start_after_a_crash_on_a_full_disk_finds_everything_and_no_damage(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    folder, batches = small_disk / "buffer", [batch(i, 20_000) for i in range(20)]
+    async with opened(tmp_path / "buffer") as buffer:
+        for item in batches:
+            await buffer.append(item, "cloud")
+        shutil.copytree(tmp_path / "buffer", folder)  # what a crash leaves: all of it in the log
+    with suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+    metrics = Metrics()
+
+    async with opened(folder, metrics=metrics) as buffer:
+        waiting = buffer.status()["cloud"].batches
+        found = await everything(buffer, "cloud")
+
+    assert waiting == len(batches)
+    assert found == batches
+    assert set_aside(folder) == []
+    assert metrics.value("set_aside_files_total") == 0
