@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -18,6 +20,7 @@ from tests.chaos.senders import Ledger
 from tests.chaos.world import World
 
 _SETTLE_SECONDS = 120.0
+_SEGMENT = re.compile(r"segment-\d+\.sqlite\.\d+")
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,12 @@ class Verdict:
     lost: Mapping[str, int]
     duplicated: Mapping[str, int]
     dead_letters: int
+    set_aside: int
+    """Segments of the retry buffer that were taken for damaged, which nothing here makes them."""
 
     @property
     def good(self) -> bool:
-        return not any((*self.lost.values(), *self.duplicated.values(), self.dead_letters))
+        return not any((*self.lost.values(), *self.duplicated.values(), self.dead_letters, self.set_aside))
 
     def lines(self) -> Iterator[str]:
         yield f"acknowledged records: {self.acknowledged}"
@@ -41,7 +46,7 @@ class Verdict:
                 f"{name}: stored {self.stored[name]}, acknowledged but lost {self.lost[name]}, "
                 f"duplicated {self.duplicated[name]}"
             )
-        yield f"dead letters: {self.dead_letters}"
+        yield f"dead letters: {self.dead_letters}, segments of the buffer set aside: {self.set_aside}"
 
 
 async def settled(world: World) -> None:
@@ -70,4 +75,10 @@ async def judge(world: World, ledger: Ledger) -> Verdict:
                 lost[name] += len(ledger.acknowledged[signal.name] - counts.keys())
                 duplicated[name] += sum(count - 1 for count in counts.values())
     acknowledged = sum(len(numbers) for numbers in ledger.acknowledged.values())
-    return Verdict(acknowledged, stored, dict(lost), dict(duplicated), dead_letters)
+    set_aside = await asyncio.to_thread(_segments_set_aside, world.sidecar.data / "buffer" / "damaged")
+    return Verdict(acknowledged, stored, dict(lost), dict(duplicated), dead_letters, set_aside)
+
+
+def _segments_set_aside(folder: Path) -> int:
+    """Without the logs of them: a write that was cut off is kept there too."""
+    return sum(_SEGMENT.fullmatch(file.name) is not None for file in folder.glob("*"))
