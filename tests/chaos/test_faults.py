@@ -143,12 +143,12 @@ async def test_cloud_that_says_nothing_does_not_keep_the_local_store_from_acknow
 async def test_slow_cloud_holds_up_answers_no_longer_than_its_timeout(setup: Setup) -> None:
     loop = asyncio.get_running_loop()
 
-    async with setup.world.cloud.link.delayed(5.0):
+    async with setup.world.cloud.link.delayed(3.0):
         started = loop.time()
         await setup.send()
         took = loop.time() - started
 
-    assert took < 3.0  # OTLP_MONGO_CLOUD_INSERT_TIMEOUT, and a wide margin for a busy machine
+    assert took < 2.0  # OTLP_MONGO_CLOUD_INSERT_TIMEOUT, and a wide margin for a busy machine
     await setup.check_all_stored_once()
 
 
