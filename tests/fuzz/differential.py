@@ -1,6 +1,8 @@
 """Fuzzing of the native transcoder against the reference: the same answer for the same bytes, whatever they are.
 
 `python -m tests.fuzz.differential --seconds 60` runs it; a difference ends it with the payload in hexadecimal.
+Payloads are generated, or with `--corpus` those of a folder that a coverage-guided fuzzer filled (`build/fuzz/found`,
+`tests/fuzz/corpus`); each is compared, and mutants of it.
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random, SystemRandom
 
 import bson
@@ -17,7 +21,7 @@ import bson
 from exporter.batch import Batch
 from exporter.errors import MalformedPayload
 from exporter.interfaces import Inspection, Transcoder
-from exporter.signals import LOGS, METRICS, SIGNALS, TRACES, Signal
+from exporter.signals import LOGS, METRICS, TRACES, Signal
 from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
 from exporter.transcode.native import NativeTranscoder
 from exporter.transcode.reference import ReferenceTranscoder
@@ -70,15 +74,33 @@ def _shown(shown: Outcome) -> str:
     return f"{shown.inspection} {shown.refusal} {[(bson.decode(each), each.hex()) for each in shown.documents]}"
 
 
-def fuzz(rng: Random, seconds: float = math.inf, most_runs: float = math.inf) -> tuple[int, str]:
+Source = Callable[[Random], tuple[Signal, bytes]]
+"""Draws a payload to begin with."""
+
+
+def generated(rng: Random) -> tuple[Signal, bytes]:
+    """A payload made by its signal's descriptor."""
+    signal = rng.choice(CORPUS_SIGNALS)
+    return signal, payload(rng, descriptor_of(signal.request))
+
+
+def from_corpus(folder: Path) -> Source:
+    """Payloads that a coverage-guided fuzzer found worth keeping."""
+    inputs = [path.read_bytes() for path in sorted(folder.iterdir())]
+    known = [(CORPUS_SIGNALS[data[0] % len(CORPUS_SIGNALS)], data[1:]) for data in inputs if data]
+    return lambda rng: rng.choice(known)
+
+
+def fuzz(
+    rng: Random, seconds: float = math.inf, most_runs: float = math.inf, source: Source = generated
+) -> tuple[int, str]:
     """How many payloads were compared, and what differed for the last one; empty when nothing did for any."""
     comparisons = [Comparison(bound) for bound in (MAX_DOCUMENTS_BYTES, _TIGHT_DOCUMENTS_BYTES)]
-    signals = list(SIGNALS.values())
     deadline = time.monotonic() + seconds
     runs = 0
     while time.monotonic() < deadline and runs < most_runs:
-        signal, comparison = rng.choice(signals), rng.choice(comparisons)
-        original = payload(rng, descriptor_of(signal.request))
+        comparison = rng.choice(comparisons)
+        signal, original = source(rng)
         for data in (original, *(mutated(rng, original) for _ in range(_MUTANTS))):
             runs += 1
             if difference := comparison.difference(signal, data):
@@ -90,8 +112,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=SystemRandom().getrandbits(32))
+    parser.add_argument("--corpus", type=Path, help="a folder of inputs to begin with, instead of generated payloads")
     arguments = parser.parse_args()
-    runs, difference = fuzz(Random(arguments.seed), arguments.seconds)
+    source = from_corpus(arguments.corpus) if arguments.corpus else generated
+    runs, difference = fuzz(Random(arguments.seed), arguments.seconds, source=source)
     print(f"seed {arguments.seed}: {runs} payloads, {difference or 'no difference'}")
     return 1 if difference else 0
 
