@@ -181,7 +181,8 @@ class RetryBuffer:
                         done.set_result(None)
                     else:
                         done.set_exception(outcome)
-                await loop.run_in_executor(self._files, self._store.tidy)
+                if self._store.untidy:
+                    await loop.run_in_executor(self._files, self._store.tidy)
 
     def _next_group(self) -> Sequence[tuple[Record, str, asyncio.Future[None]]]:
         size = count = 0

@@ -225,6 +225,11 @@ class Segment:
         lines = [str(row[0]) for row in self._query("PRAGMA integrity_check(10)")]
         return [] if lines == ["ok"] else lines
 
+    @property
+    def log_is_large(self) -> bool:
+        """Whether it is time to bring the log into the database. Any thread may ask."""
+        return self._logged > _MAX_WAL
+
     def write_back(self, *, whole: bool = False) -> None:
         """Bring the log into the database when it is large; `whole`: always, and give the log's room back.
 
@@ -233,7 +238,7 @@ class Segment:
         if whole:
             self._query("PRAGMA wal_checkpoint(TRUNCATE)")
             self._measure()
-        elif self._logged > _MAX_WAL:
+        elif self.log_is_large:
             self._query("PRAGMA wal_checkpoint(PASSIVE)")
             self._logged = 0
             self._measure()

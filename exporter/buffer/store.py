@@ -88,6 +88,12 @@ class Store:
         self._publish()
         return outcomes
 
+    @property
+    def untidy(self) -> bool:
+        """Whether there is something for `tidy` to do. Any thread may ask."""
+        newest = self._segments.newest
+        return newest is not None and newest.log_is_large
+
     def tidy(self) -> None:
         """What need not happen before a batch's caller has its answer."""
         if self._segments.newest is not None:
