@@ -138,8 +138,9 @@ class Store:
         health = self._destinations[name].health()
         pipeline = self._started().pipelines[name]
         state = "reachable" if health.up else "unreachable"
-        if problem := pipeline.breaker.reason or health.problem:
-            state += f": {problem}"
+        # The first may be a mere timeout, and the second what is behind it.
+        if problems := dict.fromkeys(filter(None, (pipeline.breaker.reason, health.problem))):
+            state += f": {'; '.join(problems)}"
         if backlog := pipeline.backlog.records:
             state += f"; {backlog} records wait in the retry buffer"
         return PartHealth(ready=pipeline.takes_records or name != "local", state=state)
