@@ -22,11 +22,14 @@ $(READY): pyproject.toml constraints.txt
 run: $(READY) ## Start the sidecar with an embedded MongoDB
 	@$(BIN)/otlp-mongo serve --embedded
 
+# One worker more than there are cores: many tests wait for processes more than they compute.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 test: $(READY) ## The whole test suite
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 unit: $(READY) ## The tests that need no server
-	$(BIN)/python -m pytest -n auto -m 'not integration and not collector and not node'
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not integration and not collector and not node'
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check

@@ -195,7 +195,7 @@ async def test_primary_that_steps_down_loses_nothing(setup: Setup) -> None:
 async def test_mongodb_that_refuses_writes_gets_them_once_it_takes_them(setup: Setup, failure: dict[str, Any]) -> None:
     async with AsyncMongoClient[dict[str, Any]](setup.world.local.mongod.uri) as connected:
         fail_point = {"configureFailPoint": "failCommand", "data": {"failCommands": ["insert"], **failure}}
-        await connected.admin.command({**fail_point, "mode": {"times": 4}})
+        await connected.admin.command({**fail_point, "mode": {"times": 2}})
         await setup.send()
         await setup.check_all_stored_once()
         await connected.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
