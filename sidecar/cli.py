@@ -101,13 +101,10 @@ def demo() -> None:
     run()
 
 
-buffer = typer.Typer(
-    name="buffer", help="What waits in the retry buffer, of a running sidecar or a stopped one's folder."
-)
-dead_letters = typer.Typer(name="dead-letters", help="Records that MongoDB refused for good.")
-for group in (buffer, dead_letters):
-    group.info.no_args_is_help = True
-    app.add_typer(group)
+buffer = typer.Typer(no_args_is_help=True, help="What waits in the retry buffer, whether a sidecar runs or not.")
+dead_letters = typer.Typer(no_args_is_help=True, help="Records that MongoDB refused for good.")
+app.add_typer(buffer, name="buffer")
+app.add_typer(dead_letters, name="dead-letters")
 
 Destination = Annotated[str, typer.Option(help="`local` or `cloud`; the first in the settings when not given.")]
 DestinationOrAll = Annotated[str, typer.Option(help="`local` or `cloud`; all when not given.")]

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sidecar.errors import UserError
-
-_LONGEST_SOCKET_PATH = 107
+from sidecar.settings.types import LONGEST_UNIX_PATH
 
 
 class DataFolderUnusable(UserError):
@@ -85,7 +84,7 @@ class DataFolder:
         if endpoint != "auto":
             return endpoint
         socket = self.path / "admin.sock"
-        return f"unix:{socket}" if len(bytes(socket)) <= _LONGEST_SOCKET_PATH else "127.0.0.1:0"
+        return f"unix:{socket}" if len(bytes(socket)) <= LONGEST_UNIX_PATH else "127.0.0.1:0"
 
     def write_state(self, state: SidecarState) -> None:
         """Tell other commands. Raises OSError, as on a full disk: then no older state misleads them."""

@@ -41,5 +41,5 @@ class FanOut:
 def _raise_worst(outcomes: Sequence[str | BaseException]) -> None:
     """Every pipeline has finished: raise what one of them raised, what nobody expected first."""
     errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    for error in sorted(errors, key=lambda error: isinstance(error, Unavailable)):
-        raise error
+    if errors:
+        raise min(errors, key=lambda error: isinstance(error, Unavailable))

@@ -15,7 +15,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 60
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:/]+):(\d{1,5})")
 _UNIX = "unix:"
-_LONGEST_UNIX_PATH = 107
+LONGEST_UNIX_PATH = 107
 """Bytes of a socket's path that Linux allows (unix(7))."""
 _LONGEST_DATABASE_NAME = 63
 _SYSTEM_DATABASES = {"admin", "config", "local"}
@@ -59,7 +59,7 @@ def parse_endpoint(value: object) -> object:
         return None
     if text.startswith(_UNIX):
         path = text.removeprefix(_UNIX)
-        if not path.startswith("/") or len(path.encode()) > _LONGEST_UNIX_PATH:
+        if not path.startswith("/") or len(path.encode()) > LONGEST_UNIX_PATH:
             raise ValueError("the path of a socket is absolute and at most 107 bytes long")
         return text
     match = _ADDRESS.fullmatch(text)
