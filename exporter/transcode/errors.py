@@ -3,12 +3,21 @@
 from exporter.errors import MalformedPayload
 from exporter.signals import Signal
 
+_LOOKS = (
+    (b"\x1f\x8b", "gzip: decompress it, or say Content-Encoding: gzip"),
+    (b"{", "JSON: say Content-Type: application/json"),
+    (b"[", "JSON, of which OTLP takes an object only"),
+)
 
-def malformed(signal: Signal) -> MalformedPayload:
-    """The payload is no valid encoding."""
+
+def malformed(signal: Signal, payload: bytes) -> MalformedPayload:
+    """The payload is no valid encoding. The text helps whoever sent something else."""
+    start = payload[:64].lstrip()
+    looks = next((look for prefix, look in _LOOKS if start.startswith(prefix)), None)
+    hint = f", which look like {looks}" if looks else ""
     return MalformedPayload(
         f"the payload is no valid protobuf encoding of {signal.request.DESCRIPTOR.name}: "
-        f"send {signal.name} as OTLP, nested at most 100 messages deep"
+        f"send {signal.name} as OTLP, nested at most 100 messages deep (got {len(payload)} bytes{hint})"
     )
 
 

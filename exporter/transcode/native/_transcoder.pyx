@@ -12,9 +12,8 @@ from exporter.transcode.native.request cimport Census, Signal, inspect_request, 
 from exporter.transcode.native.workspace cimport Error, Workspace, footprint, release, reset
 
 from exporter.interfaces import Documents, Inspection
-from exporter.transcode.errors import too_large
+from exporter.transcode.errors import malformed, too_large
 from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
-from exporter.transcode.reference.refusals import refusal
 
 _SIGNALS = {"traces": Signal.TRACES, "logs": Signal.LOGS, "metrics": Signal.METRICS}
 _OFFSETS = array("I")
@@ -111,7 +110,7 @@ cdef class NativeTranscoder:
         if footprint(&memory.workspace) <= _KEPT_BYTES:
             self._idle.append(memory)
         if error == Error.MALFORMED:
-            raise refusal(signal, payload)
+            raise malformed(signal, payload)
         if error == Error.TOO_LARGE:
             raise too_large(signal, self._limit)
         if error == Error.NO_MEMORY:

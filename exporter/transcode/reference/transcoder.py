@@ -13,11 +13,10 @@ from google.protobuf.message import DecodeError
 from exporter.batch import Batch
 from exporter.interfaces import Documents, Inspection
 from exporter.signals import SIGNALS, Signal
-from exporter.transcode.errors import too_large
+from exporter.transcode.errors import malformed, too_large
 from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
 from exporter.transcode.reference.groups import groups
 from exporter.transcode.reference.messages import Proto, with_byte_strings
-from exporter.transcode.reference.refusals import refusal
 from exporter.transcode.reference.walks import WALKS
 
 _MOST_PER_BYTE = 32
@@ -62,7 +61,7 @@ class ReferenceTranscoder:
         try:
             return self._requests[signal.name].FromString(payload)
         except DecodeError:
-            raise refusal(signal, payload) from None
+            raise malformed(signal, payload) from None
 
     def _documents(self, signal: Signal, request: Proto, base_id: int, received_unix_nano: int) -> Iterator[bytes]:
         """Raises MalformedPayload when they become too many bytes."""
