@@ -1,8 +1,11 @@
 """Instructions that the native transcoder takes per record: `python -m benchmarks.instructions` (needs valgrind).
 
 Callgrind counts the same for the same program and input, however busy the machine is, so that a regression of a few
-per cent shows, and fails. What is compared with is in `instructions.json`, per compiler, Python and machine: another
-one's counts are shown only. `--save` makes today's counts the ones to compare with.
+per cent shows, and fails. A program is counted whole (counted.py), once with few requests and once with many more: the
+difference is what these take once all is warm, without the interpreter's start, and whatever functions are called.
+
+What is compared with is in `instructions.json`, per compiler, Python and machine: another one's counts are shown only.
+`--save` makes today's counts the ones to compare with.
 """
 
 from __future__ import annotations
@@ -10,55 +13,64 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import platform
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from exporter import SIGNALS, Batch
+from benchmarks.counted import STEPS, Work
+from benchmarks.errors import BenchmarkError
+from benchmarks.payloads import templates
+from exporter import SIGNALS
 
 _BASELINE = Path(__file__).with_name("instructions.json")
 _ALLOWED = 1.05
 """Times the instructions of the baseline."""
 _RECORDS = 500
-_REQUESTS = 4
+_FEW, _MANY = 2, 10
+"""Requests. The first fills what is kept for those to come; the second shows that it is there."""
 _COLLECTED = re.compile(r"Collected : (\d+)")
-_COUNTED = ("inspect", "transcode")
+_CALLGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 
 
-def transcode(signal_name: str) -> None:
-    """What is counted: a few requests, inspected and transcoded."""
-    from benchmarks.payloads import templates
-    from exporter.transcode.native import NativeTranscoder
-
-    signal, transcoder = SIGNALS[signal_name], NativeTranscoder()
-    for request in templates(signal_name, _RECORDS)[:_REQUESTS]:
-        transcoder.inspect(signal, request.payload)
-        transcoder.transcode(Batch(signal, request.payload, 1 << 64, 1, request.records))
-
-
-def count(signal_name: str) -> int:
-    """Instructions per record of a signal, inside the transcoder's two methods.
+def callgrind(work: Work) -> int:
+    """Instructions of a whole program that does this work.
 
     Raises:
-        SystemExit: valgrind is not there, or failed.
+        BenchmarkError: valgrind is not there, or the program failed.
     """
-    toggles = [f"--toggle-collect=__pyx_pw_*NativeTranscoder*{method}" for method in _COUNTED]
-    valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no", *toggles]
-    program = [sys.executable, "-m", "benchmarks.instructions", "--count", signal_name]
+    # No two are the same, so that nothing is gained by knowing one by heart.
+    requests = [templates(work.signal, work.records, seed=seed)[0].payload for seed in range(_MANY)]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    command = [*_CALLGRIND, *work.argv]
     try:
-        done = subprocess.run([*valgrind, *program], capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run(command, input=pickle.dumps(requests), capture_output=True, env=environment, check=False)
     except FileNotFoundError:
-        sys.exit("benchmarks.instructions counts with valgrind, which is not there: install valgrind")
-    found = _COLLECTED.search(done.stderr)
-    if done.returncode or not found or not int(found[1]):
-        sys.exit(f"valgrind counted nothing: {done.stderr[-1000:]}")
-    return round(int(found[1]) / (_RECORDS * _REQUESTS))
+        raise BenchmarkError("instructions are counted with valgrind, which is not there: install valgrind") from None
+    output = done.stderr.decode(errors="replace")
+    found = _COLLECTED.search(output)
+    if done.returncode or not found:
+        raise BenchmarkError(f"the program under valgrind failed: {output[-1000:]}")
+    return int(found[1])
+
+
+def per_record(
+    execute: Callable[[Work], int],
+    signals: Iterable[str] = tuple(SIGNALS),
+    records: int = _RECORDS,
+    steps: Sequence[str] = STEPS,
+) -> Mapping[str, int]:
+    """Instructions per record of each signal. `execute` gives those of a whole program, and is called in threads."""
+    programs = [Work(signal, requests, records, steps) for signal in signals for requests in (_FEW, _MANY)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        totals = list(pool.map(execute, programs))
+    compared = zip(programs[::2], totals[::2], totals[1::2], strict=True)
+    return {work.signal: round((many - few) / (_MANY - _FEW) / records) for work, few, many in compared}
 
 
 def machine() -> str:
@@ -79,16 +91,14 @@ def regressions(counts: Mapping[str, int], baseline: Mapping[str, int]) -> Seque
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", action="store_true", help="compare with these counts from now on")
-    parser.add_argument("--count", metavar="SIGNAL", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.count:
-        transcode(arguments.count)
-        return
     started = time.monotonic()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = dict(zip(SIGNALS, pool.map(count, SIGNALS), strict=True))
+    try:
+        counts = per_record(callgrind)
+    except BenchmarkError as error:
+        sys.exit(f"benchmarks.instructions: {error}")
     here = machine()
-    known: dict[str, dict[str, int]] = json.loads(_BASELINE.read_text()) if _BASELINE.exists() else {}
+    known: dict[str, dict[str, int]] = json.loads(_BASELINE.read_text())
     print(f"instructions per record, inspected and transcoded ({here}, {time.monotonic() - started:.0f} s)")
     for name, instructions in counts.items():
         print(f"  {name}: {instructions}" + (f" (before: {known[here][name]})" if here in known else ""))
