@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.errors import BenchmarkError
 from benchmarks.run import Run, run
 from benchmarks.scenarios import FULL, QUICK, Plan
 from benchmarks.targets import targets
@@ -19,7 +20,7 @@ def main() -> int:
     arguments = _arguments()
     try:
         done = asyncio.run(run(_plan(arguments), targets()))
-    except EmbeddedMongodError as error:
+    except (BenchmarkError, EmbeddedMongodError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     if arguments.output:
@@ -31,7 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute's worth of scenarios, one round")
     parser.add_argument("--only", default="", help="scenarios whose title contains this, as 'traces, grpc, 500 a'")
-    parser.add_argument("--rounds", type=int, help="how often each is measured")
+    parser.add_argument("--rounds", type=int, help="how often each is measured; better an odd number")
     parser.add_argument("--output", type=Path, help="folder for performance.md and performance.png (default: none)")
     return parser.parse_args()
 

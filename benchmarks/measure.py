@@ -6,8 +6,11 @@ import asyncio
 import itertools
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +21,7 @@ from benchmarks.documents import documents_file
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import GENERATOR, Observation, drive
 from benchmarks.payloads import templates
-from benchmarks.processes import Command, running, wait_until
+from benchmarks.processes import Command, accepts, running, wait_until
 from benchmarks.scenarios import CEILING, Scenario
 from benchmarks.targets import Site, Target
 from benchmarks.usage import Usage, pin, settle, usage
@@ -30,6 +33,8 @@ START_TIMEOUT = 30.0
 """Seconds."""
 IDLE_SECONDS = 0.3
 """Between ready and the look at the memory of what is idle."""
+_PASS_ON_SECONDS = 30.0
+"""That a Collector in front may take for what it has acknowledged when the load ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Measurement:
     cpu_micros_per_record: float
     mongod_micros_per_record: float | None
     """None where nothing is stored."""
+    front_micros_per_record: float | None
+    """Of the Collector in front; None where there is none."""
     load_micros_per_record: float
     median_ms: float
     percentile99_ms: float
@@ -101,18 +108,19 @@ class Bench:
             start_seconds = await wait_until(target.ready(site), process, log, START_TIMEOUT)
             await asyncio.sleep(IDLE_SECONDS)
             idle = usage(process.pid)
-            seen = await drive(
-                Command([str(GENERATOR)]).on(others),
-                {**self._window, **generator_plan(scenario, site)},
-                {"subject": process.pid, "mongod": self._mongod_pid},
-            )
-        if seen.outcome.errors or seen.outcome.partial_successes:
-            raise BenchmarkError(
-                f"{target.label} did not take everything ({scenario.title}): {dict(seen.outcome.errors)}, "
-                f"{seen.outcome.partial_successes} partial successes"
-            )
-        if target.stores:
-            await self._verify(scenario, site.database, seen)
+            async with _entry(target, site, own) as (entry, front):
+                seen = await drive(
+                    Command([str(GENERATOR)]).on(others),
+                    {**self._window, **generator_plan(scenario, entry)},
+                    {"subject": process.pid, "mongod": self._mongod_pid, **front},
+                )
+                if seen.outcome.errors or seen.outcome.partial_successes:
+                    raise BenchmarkError(
+                        f"{target.label} did not take everything ({scenario.title}): {dict(seen.outcome.errors)}, "
+                        f"{seen.outcome.partial_successes} partial successes"
+                    )
+                if target.stores:
+                    await self._verify(scenario, site.database, seen)
         return measured(scenario, subject, seen, target.stores, start_seconds, idle)
 
     async def _measure_ceiling(
@@ -135,12 +143,29 @@ class Bench:
         return measured(scenario, CEILING, seen, stores=True)
 
     async def _verify(self, scenario: Scenario, database: str, seen: Observation) -> None:
+        """Compare what was acknowledged with what is stored, once a Collector in front has passed it on."""
+        least, deadline = seen.outcome.acknowledged_records, time.monotonic() + _PASS_ON_SECONDS
         client: AsyncMongoClient[dict[str, Any]]
         async with AsyncMongoClient(self._mongod.uri) as client:
-            stored = await client[database][SIGNALS[scenario.signal].collection].count_documents({})
-        least = seen.outcome.acknowledged_records
+            count = partial(client[database][SIGNALS[scenario.signal].collection].count_documents, {})
+            stored = await count()
+            while "front" in seen.after and stored < least and time.monotonic() < deadline:
+                await asyncio.sleep(IDLE_SECONDS)
+                stored = await count()
         if not least <= stored <= least + seen.outcome.unclear_records:
             raise BenchmarkError(f"{least:,} records were acknowledged and {stored:,} are stored ({scenario.title})")
+
+
+@asynccontextmanager
+async def _entry(target: Target, site: Site, cpus: frozenset[int]) -> AsyncIterator[tuple[Site, Mapping[str, int]]]:
+    """Where the load is to be sent, and the processes on the way to the target by name."""
+    if target.front is None:
+        yield site, {}
+        return
+    entry, log = Site.choose(site.folder, site.mongodb_uri, site.database), site.folder / "front.log"
+    async with running(target.front(entry, site).on(cpus), log) as process:
+        await wait_until(accepts(entry.grpc_port), process, log, START_TIMEOUT)
+        yield entry, {"front": process.pid}
 
 
 def share_cpus(cores: int) -> tuple[frozenset[int], frozenset[int]]:
@@ -191,6 +216,7 @@ def measured(
         records_per_second=records / seen.outcome.seconds,
         cpu_micros_per_record=micros("subject"),
         mongod_micros_per_record=micros("mongod") if stores else None,
+        front_micros_per_record=micros("front") if "front" in seen.after else None,
         load_micros_per_record=micros("load") if "load" in seen.after else 0.0,
         median_ms=seen.outcome.median_seconds * 1e3,
         percentile99_ms=seen.outcome.percentile99_seconds * 1e3,

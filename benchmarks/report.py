@@ -17,6 +17,7 @@ Results = Mapping[Scenario, Figures]
 _FIGURES: Sequence[tuple[str, str, str]] = (
     ("records/s", "records_per_second", ",.0f"),
     ("CPU µs/record", "cpu_micros_per_record", ".2f"),
+    ("Collector µs/record", "front_micros_per_record", ".2f"),
     ("mongod µs/record", "mongod_micros_per_record", ".2f"),
     ("load µs/record", "load_micros_per_record", ".2f"),
     ("median ms", "median_ms", ".1f"),
@@ -26,6 +27,12 @@ _FIGURES: Sequence[tuple[str, str, str]] = (
     ("foreign CPUs", "foreign_cpus", ".2f"),
 )
 _NONE = "–"
+_VIA_COLLECTOR = (
+    "`via-collector` is otlp-mongo behind a Collector that is configured as [collector.md](collector.md) recommends (a "
+    "queue on disk with fsync, gzip), but for a queue so short that senders wait for otlp-mongo and not only for the "
+    "disk. Both share the CPUs that the row names. CPU µs/record and the memory are otlp-mongo's alone, to be read "
+    "beside `native`; the Collector's CPU time has a column of its own, and the sum is what the pair costs."
+)
 
 
 def page(done: Run, command: str) -> str:
@@ -52,12 +59,14 @@ def _introduction(plan: Plan) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, on {description()}.\n\n"
         f"Medians over rounds ({plan.rounds}), each subject in turn in each round, {plan.seconds:g} s measured after "
-        f"{plan.warm_up_seconds:g} s to warm up. CPU time is the processes' own, as the operating system accounts for "
-        "it, divided by the records acknowledged. Requests are all different, sent in a closed loop, and what was "
-        "acknowledged is compared with what MongoDB has. The measured process has the CPUs that a row names to itself; "
-        "MongoDB and the load generator have the others, or share all where there are no others. Foreign CPUs are "
-        "those that processes outside the measurement used meanwhile: the less, the better the figures. "
-        "Rotel and the Collector receive and throw away; the insert-only client starts from ready documents."
+        f"{plan.warm_up_seconds:g} s to warm up. Before the first, {plan.fill_seconds:g} s of load go unmeasured into "
+        "the new MongoDB: until its oplog and cache are full, inserts cost it less than later. CPU time is the "
+        "processes' own, as the operating system accounts for it, divided by the records acknowledged. Requests are "
+        "all different, sent in a closed loop, and what was acknowledged is compared with what MongoDB has. The "
+        "measured process has the CPUs that a row names to itself; MongoDB and the load generator have the others, or "
+        "share all where there are no others. Foreign CPUs are those that processes outside the measurement used "
+        "meanwhile: the less, the better the figures. Rotel and the Collector receive and throw away; the insert-only "
+        f"client starts from ready documents.\n\n{_VIA_COLLECTOR}"
     )
 
 
@@ -91,14 +100,17 @@ def _footprint(subject: str, measurements: Sequence[Measurement]) -> list[str]:
 
 
 def section(scenario: Scenario, figures: Figures) -> str:
-    """All figures of a scenario under a heading of their own."""
-    header = ["", *(title for title, _, _ in _FIGURES)]
-    rows = [[f"`{subject}`", *_row(measurement)] for subject, measurement in figures.items()]
-    return f"### {scenario.title}\n\n{table([header, *rows])}"
-
-
-def _row(measurement: Measurement) -> list[str]:
-    return [show(getattr(measurement, field), form) for _, field, form in _FIGURES]
+    """All figures of a scenario under a heading of their own, without those that none of its subjects has."""
+    shown = [
+        (title, field, form)
+        for title, field, form in _FIGURES
+        if any(getattr(measurement, field) is not None for measurement in figures.values())
+    ]
+    rows = [
+        [f"`{subject}`", *(show(getattr(measurement, field), form) for _, field, form in shown)]
+        for subject, measurement in figures.items()
+    ]
+    return f"### {scenario.title}\n\n{table([['', *(title for title, _, _ in shown)], *rows])}"
 
 
 def show(value: float | None, form: str) -> str:

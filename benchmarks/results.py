@@ -71,6 +71,7 @@ RATIOS: Sequence[Ratio] = (
     Ratio("CPU: native ÷ Collector", "", "native", "collector", cpu),
     Ratio("CPU: reference ÷ Rotel", "", "reference", "rotel", cpu),
     Ratio("CPU: native ÷ insert-only client", "", "native", "insert-only", cpu),
+    Ratio("CPU: native via Collector ÷ native", "", "via-collector", "native", cpu),
     Ratio("records/s: native ÷ insert-only client", "≥ 0.9", "native", "insert-only", rate),
     Ratio("records/s: reference ÷ insert-only client", "", "reference", "insert-only", rate),
 )

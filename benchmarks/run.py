@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import Bench, Measurement
 from benchmarks.results import Figures, medians
-from benchmarks.scenarios import CEILING, Plan, Scenario
+from benchmarks.scenarios import CEILING, FILL, Plan, Scenario
 from benchmarks.targets import Target
 from sidecar.embedded import EmbeddedMongod, find_mongod
 
@@ -46,6 +46,7 @@ async def run(plan: Plan, targets: Mapping[str, Target]) -> Run:
         mongod = EmbeddedMongod(Path(folder), find_mongod(), cache_gigabytes=_CACHE_GIGABYTES)
         await mongod.start()
         try:
+            await _fill(mongod, plan, targets)
             bench = Bench(mongod, targets, plan.seconds, plan.warm_up_seconds)
             for scenario, subject in _order(plan, targets):
                 try:
@@ -61,6 +62,12 @@ async def run(plan: Plan, targets: Mapping[str, Target]) -> Run:
     return Run(plan, targets, medians(measurements), failures)
 
 
+async def _fill(mongod: EmbeddedMongod, plan: Plan, targets: Mapping[str, Target]) -> None:
+    """Leave a new mongod as measurements leave it for those after them. Raises BenchmarkError."""
+    subject = next(name for name, target in targets.items() if target.stores and not target.missing)
+    await Bench(mongod, targets, plan.fill_seconds, 0.0).measure(FILL, subject)
+
+
 def _order(plan: Plan, targets: Mapping[str, Target]) -> Sequence[tuple[Scenario, str]]:
     return [
         (scenario, subject)
@@ -73,11 +80,12 @@ def _order(plan: Plan, targets: Mapping[str, Target]) -> Sequence[tuple[Scenario
 
 def _line(measurement: Measurement) -> str:
     mongod = measurement.mongod_micros_per_record
-    memory = measurement.load_mib
+    front, memory = measurement.front_micros_per_record, measurement.load_mib
     return (
-        f"{measurement.scenario.title:45} {measurement.subject:12} {measurement.records_per_second:9,.0f} records/s, "
+        f"{measurement.scenario.title:45} {measurement.subject:13} {measurement.records_per_second:9,.0f} records/s, "
         f"µs CPU/record: {measurement.cpu_micros_per_record:7.2f}"
         + (f", mongod {mongod:6.2f}" if mongod is not None else "")
+        + (f", Collector {front:6.2f}" if front is not None else "")
         + (f", {memory:4.0f} MiB" if memory is not None else "")
         + f", p99 {measurement.percentile99_ms:.0f} ms, foreign CPUs {measurement.foreign_cpus:.2f}"
     )

@@ -47,19 +47,19 @@ class Target:
     command: Callable[[Site], Command]
     ready: Callable[[Site], Callable[[], Awaitable[bool]]]
     stores: bool = False
+    front: Callable[[Site, Site], Command] | None = None
+    """A Collector that takes the load at the first site and passes it on to the receiver, at the second."""
     missing: str = ""
     """Why it cannot run here; empty when it can."""
 
 
 def targets() -> Mapping[str, Target]:
     """By name; those that cannot run here say why."""
+    no_native = "" if _importable(NATIVE_MODULE) else "the native transcoder is not built (make native)"
+    no_collector = "" if COLLECTOR.exists() else "no Collector is built (make collector)"
     return {
         "native": Target(
-            "otlp-mongo, native transcoder",
-            _sidecar("native"),
-            _sidecar_ready,
-            stores=True,
-            missing="" if _importable(NATIVE_MODULE) else "the native transcoder is not built (make native)",
+            "otlp-mongo, native transcoder", _sidecar("native"), _sidecar_ready, stores=True, missing=no_native
         ),
         "reference": Target("otlp-mongo, reference transcoder", _sidecar("reference"), _sidecar_ready, stores=True),
         "rotel": Target(
@@ -72,7 +72,15 @@ def targets() -> Mapping[str, Target]:
             "OpenTelemetry Collector, nop exporter",
             _collector,
             lambda site: accepts(site.grpc_port),
-            missing="" if COLLECTOR.exists() else "no Collector is built (make collector)",
+            missing=no_collector,
+        ),
+        "via-collector": Target(
+            "otlp-mongo, native transcoder, behind a Collector's otlp_grpc exporter",
+            _sidecar("native"),
+            _sidecar_ready,
+            stores=True,
+            front=_gateway,
+            missing=no_native or no_collector,
         ),
     }
 
@@ -123,8 +131,28 @@ def _rotel(site: Site) -> Command:
 
 
 def _collector(site: Site) -> Command:
+    return _otelcol(site, "benchmark-nop.yaml")
+
+
+def _gateway(site: Site, behind: Site) -> Command:
+    """As docs/collector.md has it, but for the length of its queue."""
+    command = _otelcol(site, "gateway.yaml", "benchmark-gateway.yaml")
     return Command(
-        [str(COLLECTOR), "--config", str(ROOT / "collector-config" / "benchmark-nop.yaml")],
+        command.argv,
+        {
+            **command.env,
+            "COLLECTOR_QUEUE_DIR": str(site.folder / "queue"),
+            "COLLECTOR_METRICS_PORT": str(site.admin_port),
+            "OTLP_MONGO_TARGET": behind.address("grpc"),
+        },
+    )
+
+
+def _otelcol(site: Site, *configurations: str) -> Command:
+    """A Collector with these files of ours, each laid over those before it."""
+    files = (str(ROOT / "collector-config" / name) for name in configurations)
+    return Command(
+        [str(COLLECTOR), *(argument for file in files for argument in ("--config", file))],
         {
             "COLLECTOR_GRPC_ENDPOINT": f"127.0.0.1:{site.grpc_port}",
             "COLLECTOR_HTTP_ENDPOINT": f"127.0.0.1:{site.http_port}",

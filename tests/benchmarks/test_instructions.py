@@ -26,7 +26,7 @@ def test_per_record_transcoding_alone_counts_what_is_done_in_compiled_code() -> 
 
     counts = per_record(callgrind, ["traces"], records=50, steps=["transcode"])
 
-    # A span's document has about 1,000 bytes, each of which is written; the call from Python takes 20 a span.
+    # A span's document has about 1,000 bytes, each of which is written.
     assert counts["traces"] > 1_000
 
 

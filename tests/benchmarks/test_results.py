@@ -17,6 +17,7 @@ MEASUREMENT = Measurement(
     records_per_second=50_000.0,
     cpu_micros_per_record=4.0,
     mongod_micros_per_record=None,
+    front_micros_per_record=None,
     load_micros_per_record=0.3,
     median_ms=10.0,
     percentile99_ms=20.0,

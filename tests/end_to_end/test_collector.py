@@ -32,8 +32,9 @@ _ANSWERED = ["SUCCESS"] * 3
         (["gateway.yaml"], "grpc"),
         (["gateway-http.yaml"], "http"),
         (["gateway.yaml", "gateway-batching.yaml"], "grpc"),
+        (["gateway.yaml", "benchmark-gateway.yaml"], "grpc"),
     ],
-    ids=["grpc", "http", "batching"],
+    ids=["grpc", "http", "batching", "benchmark"],
 )
 def test_collector_in_front_stores_what_the_sdk_sent(
     sidecar: Sidecar, service: str, collector_binary: Path, configuration: list[str], protocol: str, tmp_path: Path
