@@ -3,9 +3,9 @@ FROM python:3.13-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN python -m venv /opt/otlp-mongo && /opt/otlp-mongo/bin/pip install --no-cache-dir -c constraints.txt .
 # A container without the native transcoder would cost ten times the CPU: better no image than that one.
-RUN cd / && /opt/otlp-mongo/bin/python -c 'import exporter.transcode.native'
+ENV OTLP_MONGO_BUILD_REQUIRE_NATIVE=1
+RUN python -m venv /opt/otlp-mongo && /opt/otlp-mongo/bin/pip install --no-cache-dir -c constraints.txt .
 
 FROM python:3.13-slim
 COPY --from=build /opt/otlp-mongo /opt/otlp-mongo

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos protos lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos wheels protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,8 +28,8 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 test: $(READY) ## The whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-unit: $(READY) ## The tests that need no server
-	$(BIN)/python -m pytest -n $(WORKERS) -m 'not integration and not collector and not node'
+unit: $(READY) ## The tests that need no server and build nothing
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not integration and not collector and not node and not packaging'
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check
@@ -106,6 +106,29 @@ MINUTES ?= 10
 SEED ?= 1
 chaos: $(READY) ## Kill, pause, cut off and fill up everything for MINUTES, then count what is lost or doubled
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
+
+# Those that are there; a list that is given must be there whole.
+PYTHONS ?= $(foreach python,python3.11 python3.12 python3.13,$(if $(shell $(python) -c 1 2>/dev/null && echo yes),$(python)))
+# What the compiled modules ask of the C library; auditwheel refuses a wheel that asks for more.
+WHEEL_PLATFORM ?= manylinux_2_17_$(shell uname -m)
+WHEELS_READY := .cache/wheels/.ready
+
+wheels: $(WHEELS_READY) ## In dist: an sdist and wheels with the native transcoder for PYTHONS (needs a C compiler)
+	@test -n "$(strip $(PYTHONS))" || { echo "no Python 3.11, 3.12 or 3.13 on PATH: make wheels PYTHONS=/path/to/python3.x" >&2; exit 1; }
+	rm -rf build/wheels dist/otlp_mongo-*
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m build --quiet --sdist --outdir dist
+	@# No cache: pip would take a wheel of an earlier sdist of that name.
+	for python in $(PYTHONS); do \
+	  found=$$(command -v "$$python") || { echo "there is no $$python" >&2; exit 1; }; \
+	  OTLP_MONGO_BUILD_REQUIRE_NATIVE=1 PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip \
+	    --python "$$found" --quiet --disable-pip-version-check \
+	    wheel --no-cache-dir --no-deps --wheel-dir build/wheels dist/otlp_mongo-*.tar.gz || exit 1; \
+	done
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --strip --plat $(WHEEL_PLATFORM) --wheel-dir dist build/wheels/*.whl
+
+$(WHEELS_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[wheels]'
+	@mkdir -p $(@D) && touch $@
 
 protos: $(READY) ## The stubs of protos/*.proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. protos/*.proto

@@ -1,7 +1,8 @@
 """The compiled transcoder and JSON writer. Everything else about the distribution is in pyproject.toml.
 
-A build without a C compiler goes through, loudly, and pure Python does the work.
-OTLP_MONGO_BUILD_CFLAGS adds compiler and linker flags, for the sanitizers.
+A build without a C compiler goes through, loudly, and pure Python does the work: OTLP_MONGO_BUILD_REQUIRE_NATIVE=1
+makes it fail instead, for wheels and images. OTLP_MONGO_BUILD_CFLAGS adds flags for compiler and linker, as the
+sanitizers need.
 """
 
 import os
@@ -9,9 +10,28 @@ import shlex
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
 
 NATIVE = "exporter/transcode/native"
 FLAGS = shlex.split(os.environ.get("OTLP_MONGO_BUILD_CFLAGS", ""))
+REQUIRED = os.environ.get("OTLP_MONGO_BUILD_REQUIRE_NATIVE", "") == "1"
+
+
+class BuildOrSay(build_ext):
+    """Says what it means that an extension was not built; whether that is an error, setuptools decides."""
+
+    def build_extension(self, ext: Extension) -> None:
+        try:
+            super().build_extension(ext)
+        except (BaseError, CCompilerError):
+            if ext.optional:
+                self.warn(
+                    f"{ext.name} IS NOT BUILT: pure Python will do its work, for many times the CPU time. "
+                    "To have it, install a C compiler, then otlp-mongo again."
+                )
+            raise
+
 
 extension = Extension(
     "exporter.transcode.native._transcoder",
@@ -39,6 +59,6 @@ directives = {
 
 extensions = cythonize([extension, json_writer], build_dir="build/cython", compiler_directives=directives)
 for cythonized in extensions:
-    cythonized.optional = True  # cythonize does not pass it on
+    cythonized.optional = not REQUIRED  # cythonize does not pass it on
 
-setup(ext_modules=extensions)
+setup(ext_modules=extensions, cmdclass={"build_ext": BuildOrSay})

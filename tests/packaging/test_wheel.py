@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.contents import COMPILED_FROM, compiled_modules, files_of_packages
+from tests.packaging.installation import Installation, build_wheel, message
+
+pytestmark = pytest.mark.packaging
+
+
+def _files(wheel: Path) -> set[str]:
+    """Its files but the metadata; those of compiled modules without their suffixes."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")]
+    return {name.partition(".")[0] if name.endswith(".so") else name for name in names}
+
+
+def test_wheel_built_with_compiler_runs_native_code_without_its_sources(sdist: Path, tmp_path: Path) -> None:
+    wheel, _ = build_wheel(sdist, tmp_path, OTLP_MONGO_BUILD_REQUIRE_NATIVE="1")
+    installation = Installation(wheel, tmp_path / "venv")
+
+    with installation.serve(tmp_path) as program:
+        transcoder = program.line(message("transcoder chosen"))["transcoder"]
+        converter = program.line(message("JSON converter chosen"))["converter"]
+        program.line(message("ready"))
+        exit_code = program.stop()
+
+    assert _files(wheel) == files_of_packages(without=COMPILED_FROM) | compiled_modules()
+    assert (transcoder, converter, exit_code) == ("native", "native", 0)
+
+
+def test_wheel_built_without_compiler_warns_and_runs_reference(sdist: Path, tmp_path: Path) -> None:
+    wheel, said = build_wheel(sdist, tmp_path, CC="/nonexistent")
+    installation = Installation(wheel, tmp_path / "venv")
+
+    with installation.serve(tmp_path) as program:
+        warnings = [
+            program.line(message("the native transcoder was not built: the reference does the work")),
+            program.line(message("the native JSON converter was not built")),
+        ]
+        transcoder = program.line(message("transcoder chosen"))["transcoder"]
+        program.line(message("ready"))
+        exit_code = program.stop()
+
+    assert compiled_modules()
+    assert all(f"{module.replace('/', '.')} IS NOT BUILT" in said for module in compiled_modules())
+    assert _files(wheel) == files_of_packages(without=COMPILED_FROM)
+    assert [line["level"] for line in warnings] == ["warning", "warning"]
+    assert (transcoder, exit_code) == ("reference", 0)
+
+
+def test_native_required_without_compiler_fails_the_build(sdist: Path, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="/nonexistent"):
+        build_wheel(sdist, tmp_path, CC="/nonexistent", OTLP_MONGO_BUILD_REQUIRE_NATIVE="1")
