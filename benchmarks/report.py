@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.machine import description
 from benchmarks.measure import Measurement
 from benchmarks.results import RATIOS, Figures, Ratio
-from benchmarks.run import Run
+from benchmarks.run import DISTURBED, Run
 from benchmarks.scenarios import Plan, Scenario
 
 Results = Mapping[Scenario, Figures]
@@ -65,8 +65,9 @@ def _introduction(plan: Plan) -> str:
         "all different, sent in a closed loop, and what was acknowledged is compared with what MongoDB has. The "
         "measured process has the CPUs that a row names to itself; MongoDB and the load generator have the others, or "
         "share all where there are no others. Foreign CPUs are those that processes outside the measurement used "
-        "meanwhile: the less, the better the figures. Rotel and the Collector receive and throw away; the insert-only "
-        f"client starts from ready documents.\n\n{_VIA_COLLECTOR}"
+        f"meanwhile: where they are more than {DISTURBED:g}, it is made again, up to {plan.repeats} times, and the "
+        "least disturbed counts. Rotel and the Collector receive and throw away; the insert-only client starts from "
+        f"ready documents.\n\n{_VIA_COLLECTOR}"
     )
 
 

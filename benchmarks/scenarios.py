@@ -55,6 +55,8 @@ class Plan:
     fill_seconds: float
     """Load on a new mongod before anything is measured. Until its oplog is full (990 MB) and its cache, inserts cost
     it less, so that what is measured first would look cheaper to store."""
+    repeats: int
+    """How often a measurement is made again at most, because other processes disturbed it."""
 
 
 FILL = Scenario("traces", 500, ())
@@ -82,6 +84,7 @@ FULL = Plan(
     seconds=3.0,
     warm_up_seconds=1.0,
     fill_seconds=15.0,
+    repeats=2,
 )
 
 QUICK = Plan(
@@ -90,4 +93,5 @@ QUICK = Plan(
     seconds=3.0,
     warm_up_seconds=1.0,
     fill_seconds=3.0,
+    repeats=0,
 )

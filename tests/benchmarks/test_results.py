@@ -6,27 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.measure import Measurement
 from benchmarks.results import RATIOS, medians
-from benchmarks.scenarios import Scenario
-
-SCENARIO = Scenario("traces", 500, ("native", "rotel"))
-MEASUREMENT = Measurement(
-    scenario=SCENARIO,
-    subject="native",
-    records_per_second=50_000.0,
-    cpu_micros_per_record=4.0,
-    mongod_micros_per_record=None,
-    front_micros_per_record=None,
-    load_micros_per_record=0.3,
-    median_ms=10.0,
-    percentile99_ms=20.0,
-    start_seconds=0.5,
-    idle_mib=80.0,
-    load_mib=120.0,
-    peak_mib=130.0,
-    foreign_cpus=0.0,
-)
+from tests.benchmarks.samples import MEASUREMENT, SCENARIO
 
 
 def test_medians_three_rounds_give_the_middle_figure_of_each_kind() -> None:
