@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.contents import COMPILED_FROM, compiled_modules, files_of_packages
-from tests.packaging.installation import Installation, build_wheel, message
+from tests.packaging.installation import BuildFailed, Installation, build_wheel, message
 
-pytestmark = pytest.mark.packaging
+# Seconds where nothing else runs, but a compiler is the first to suffer from what does.
+pytestmark = [pytest.mark.packaging, pytest.mark.timeout(180)]
 
 
 def _files(wheel: Path) -> set[str]:
@@ -32,8 +33,8 @@ def test_wheel_built_with_compiler_runs_native_code_without_its_sources(sdist: P
     assert (transcoder, converter, exit_code) == ("native", "native", 0)
 
 
-def test_wheel_built_without_compiler_warns_and_runs_reference(sdist: Path, tmp_path: Path) -> None:
-    wheel, said = build_wheel(sdist, tmp_path, CC="/nonexistent")
+def test_wheel_built_without_compiler_warns_and_runs_reference(checkout: Path, tmp_path: Path) -> None:
+    wheel, said = build_wheel(checkout, tmp_path, CC="/nonexistent")
     installation = Installation(wheel, tmp_path / "venv")
 
     with installation.serve(tmp_path) as program:
@@ -52,6 +53,6 @@ def test_wheel_built_without_compiler_warns_and_runs_reference(sdist: Path, tmp_
     assert (transcoder, exit_code) == ("reference", 0)
 
 
-def test_native_required_without_compiler_fails_the_build(sdist: Path, tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="/nonexistent"):
-        build_wheel(sdist, tmp_path, CC="/nonexistent", OTLP_MONGO_BUILD_REQUIRE_NATIVE="1")
+def test_build_without_compiler_that_requires_native_fails(checkout: Path, tmp_path: Path) -> None:
+    with pytest.raises(BuildFailed, match="/nonexistent"):
+        build_wheel(checkout, tmp_path, CC="/nonexistent", OTLP_MONGO_BUILD_REQUIRE_NATIVE="1")
