@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos wheels protos lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos wheels protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,7 +66,7 @@ $(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
 	npm ci --prefix $(NODE) --loglevel=error --no-fund --no-audit
 	@touch $@
 
-native: $(READY) ## Build the native transcoder anew, after a change (needs a C compiler)
+native: $(READY) ## Build the native transcoder and JSON converter anew, after a change (needs a C compiler)
 	$(BIN)/python setup.py --quiet build_ext --inplace
 
 sanitize: $(READY) ## The tests of what is compiled, and the fuzzing corpus, under AddressSanitizer and UBSan (needs clang)
@@ -76,8 +76,12 @@ FUZZ_SECONDS ?= 60
 fuzz: $(READY) ## Fuzz the native transcoder alone under the sanitizers, FUZZ_SECONDS long (needs clang)
 	tests/fuzz/fuzz.sh $(BIN)/python $(FUZZ_SECONDS)
 
-fuzz-differential: $(READY) ## Fuzz the native transcoder against the reference, FUZZ_SECONDS long
+fuzz-json: $(READY) ## Fuzz the native JSON converter likewise
+	tests/fuzz/fuzz_json.sh $(BIN)/python $(FUZZ_SECONDS)
+
+fuzz-differential: $(READY) ## Fuzz both against their references, FUZZ_SECONDS long each
 	$(BIN)/python -m tests.fuzz.differential --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz.json_differential --seconds $(FUZZ_SECONDS)
 
 LOADGEN := .cache/benchmarks/loadgen
 BENCH_READY := .cache/benchmarks/.ready
@@ -138,4 +142,4 @@ lock: ## Resolve the pins in constraints.txt anew (needs uv)
 	  --all-extras --output-file constraints.txt pyproject.toml
 
 clean: ## Remove what make made
-	rm -rf exporter/transcode/native/*.so receiver/otlp_json/*.so $(VENV) .cache $(NODE)/node_modules build dist *.egg-info
+	rm -rf exporter/transcode/native/*.so receiver/otlp_json/native/*.so $(VENV) .cache $(NODE)/node_modules build dist *.egg-info

@@ -1,4 +1,4 @@
-"""The compiled transcoder and JSON writer. Everything else about the distribution is in pyproject.toml.
+"""The compiled transcoder and JSON converter. Everything else about the distribution is in pyproject.toml.
 
 A build without a C compiler goes through, loudly, and pure Python does the work: OTLP_MONGO_BUILD_REQUIRE_NATIVE=1
 makes it fail instead, for wheels and images. OTLP_MONGO_BUILD_CFLAGS adds flags for compiler and linker, as the
@@ -14,8 +14,11 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
 NATIVE = "exporter/transcode/native"
+JSON = "receiver/otlp_json/native"
 FLAGS = shlex.split(os.environ.get("OTLP_MONGO_BUILD_CFLAGS", ""))
 REQUIRED = os.environ.get("OTLP_MONGO_BUILD_REQUIRE_NATIVE", "") == "1"
+# gcc cannot see that a field is set to what its tag or its kind says, and asks for a zero in each.
+CFLAGS = ["-O3", "-Wno-maybe-uninitialized", *FLAGS]
 
 
 class BuildOrSay(build_ext):
@@ -38,14 +41,15 @@ extension = Extension(
     [f"{NATIVE}/_transcoder.pyx"],
     include_dirs=[NATIVE],
     depends=[f"{NATIVE}/text.h", f"{NATIVE}/schema.h"],
-    # gcc cannot see that a field is set to what its tag says, and asks for a zero in each.
-    extra_compile_args=["-O3", "-Wno-maybe-uninitialized", *FLAGS],
+    extra_compile_args=CFLAGS,
     extra_link_args=FLAGS,
 )
-json_writer = Extension(
-    "receiver.otlp_json._native",
-    ["receiver/otlp_json/_native.pyx"],
-    extra_compile_args=["-O3", *FLAGS],
+json_converter = Extension(
+    "receiver.otlp_json.native._converter",
+    [f"{JSON}/_converter.pyx"],
+    include_dirs=[JSON],
+    depends=[f"{JSON}/text.h", f"{JSON}/numbers.h"],
+    extra_compile_args=CFLAGS,
     extra_link_args=FLAGS,
 )
 # Python's own checks are off in code whose every index and division is checked by hand, or is not Python's at all.
@@ -57,7 +61,7 @@ directives = {
     "initializedcheck": False,
 }
 
-extensions = cythonize([extension, json_writer], build_dir="build/cython", compiler_directives=directives)
+extensions = cythonize([extension, json_converter], build_dir="build/cython", compiler_directives=directives)
 for cythonized in extensions:
     cythonized.optional = not REQUIRED  # cythonize does not pass it on
 

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from benchmarks.payloads import templates
 from benchmarks.transcode import least_nanoseconds
 from exporter import SIGNALS, Signal
-from receiver.otlp_json.convert import Converter, native_compiler
+from receiver.otlp_json import select_converter
 
 
 def stock(signal: Signal, body: bytes) -> bytes:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="+", default=[500, 10, 1], help="records in a request")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each figure")
     arguments = parser.parse_args()
-    reference, native = Converter(None), Converter(native_compiler())
+    reference, native = select_converter("reference"), select_converter("auto")
     print("| signal | a request | bytes a record | json_format, µs a record | parsing alone | reference | native |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for signal in SIGNALS.values():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,10 +10,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from exporter import Signal
-from receiver.otlp_json import to_protobuf
-
-_INLINE_BYTES = 8 * 1024
-"""JSON up to here is read on the event loop: a hop to a thread would cost more than it saves."""
+from receiver.otlp_json import Converter
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +19,36 @@ class Encoding:
 
     content_type: str
     encode: Callable[[Message], bytes]
-    to_protobuf: Callable[[Signal, bytes], bytes] | None = None
+    converter: Converter | None = None
     """None: payloads are protobuf already."""
-    memory_factor: int = 1
-    """Bytes of memory that reading takes, for each byte of the body."""
+
+    @property
+    def memory_factor(self) -> int:
+        """Bytes of memory that reading takes, for each byte of the body."""
+        return 1 if self.converter is None else self.converter.memory_factor
 
     async def payload(self, signal: Signal, body: bytes) -> bytes:
         """The payload that a body stands for. Raises MalformedPayload."""
-        if self.to_protobuf is None:
-            return body
-        if len(body) <= _INLINE_BYTES:
-            return self.to_protobuf(signal, body)
-        return await asyncio.to_thread(self.to_protobuf, signal, body)
+        return body if self.converter is None else await self.converter.to_protobuf_async(signal, body)
+
+
+class Encodings:
+    """The two that there are."""
+
+    def __init__(self, converter: Converter) -> None:
+        """`converter`: of JSON to protobuf."""
+        self.json = Encoding("application/json", _json, converter)
+        protobuf = Encoding("application/x-protobuf", _protobuf)
+        self._by_type = {encoding.content_type: encoding for encoding in (protobuf, self.json)}
+
+    def of(self, content_type: str) -> Encoding | None:
+        """The encoding of a content type, which may have parameters (`; charset=utf-8`)."""
+        return self._by_type.get(content_type.partition(";")[0].strip().lower())
+
+    @property
+    def content_types(self) -> str:
+        """All that there are, for messages and headers."""
+        return ", ".join(self._by_type)
 
 
 def _json(message: Message) -> bytes:
@@ -43,19 +57,3 @@ def _json(message: Message) -> bytes:
 
 def _protobuf(message: Message) -> bytes:
     return message.SerializeToString()
-
-
-PROTOBUF = Encoding("application/x-protobuf", _protobuf)
-# Measured with spans, logs and metrics: 9 to 10 as dicts and lists, and the body itself.
-JSON = Encoding("application/json", _json, to_protobuf, memory_factor=11)
-_ENCODINGS = {encoding.content_type: encoding for encoding in (PROTOBUF, JSON)}
-
-
-def encoding_of(content_type: str) -> Encoding | None:
-    """The encoding of a content type, which may have parameters (`; charset=utf-8`)."""
-    return _ENCODINGS.get(content_type.partition(";")[0].strip().lower())
-
-
-def content_types() -> str:
-    """All that there are, for messages and headers."""
-    return ", ".join(_ENCODINGS)

@@ -18,8 +18,9 @@ from receiver.endpoint import Endpoint
 from receiver.errors import Fault, MethodNotAllowed, NotFound, UnsupportedMediaType
 from receiver.handler import ExportHandler
 from receiver.http_body import read_body
-from receiver.http_encoding import JSON, Encoding, content_types, encoding_of
+from receiver.http_encoding import Encoding, Encodings
 from receiver.http_log import garbage_logger
+from receiver.otlp_json import Converter
 
 TRANSPORT = "http"
 BODY_TIMEOUT_SECONDS = 30.0
@@ -37,16 +38,21 @@ class HttpReceiver:
         endpoint: str,
         handler: ExportHandler,
         *,
+        converter: Converter,
         max_request_bytes: int,
         cors_allowed_origins: Sequence[str] = (),
         body_timeout_seconds: float = BODY_TIMEOUT_SECONDS,
     ) -> None:
-        """`max_request_bytes`: of a body, packed or unpacked. `body_timeout_seconds`: for it to arrive."""
+        """`converter`: of JSON. `max_request_bytes`: of a body, packed or unpacked.
+
+        `body_timeout_seconds`: for a body to arrive.
+        """
         self._wanted = endpoint
         self._handler = handler
         self._max_request_bytes = max_request_bytes
         self._body_timeout = body_timeout_seconds
         self._cors = CorsPolicy(cors_allowed_origins)
+        self._encodings = Encodings(converter)
         self._server: web.Server | None = None
         self._listeners: list[asyncio.Server] = []
         self._bound: Endpoint | None = None
@@ -94,11 +100,13 @@ class HttpReceiver:
         if self._cors.is_preflight(request) and request.path in _PATHS:
             return self._cors.preflight(request)
         signal = _PATHS.get(request.path)
-        encoding = encoding_of(request.headers.get(hdrs.CONTENT_TYPE, ""))
+        encoding = self._encodings.of(request.headers.get(hdrs.CONTENT_TYPE, ""))
         request_id = self._handler.calls.request_id(request.headers.get(REQUEST_ID))
         call = Call(signal, TRANSPORT, request.remote or "unix", request_id)
         answer = await self._handler.answer(call, self._export(request, signal, encoding))
-        response = _respond(answer, encoding or JSON, packed="gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+        response = _respond(
+            answer, encoding or self._encodings.json, packed="gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+        )
         response.headers.update(self._cors.headers(request))
         return response
 
@@ -110,8 +118,8 @@ class HttpReceiver:
         if encoding is None:
             raise UnsupportedMediaType(
                 f"the content type {request.headers.get(hdrs.CONTENT_TYPE, '')[:100]!r} is not supported: "
-                f"send one of {content_types()}",
-                (hdrs.ACCEPT, content_types()),
+                f"send one of {self._encodings.content_types}",
+                (hdrs.ACCEPT, self._encodings.content_types),
             )
         with self._handler.reservation() as reservation:
             body = await read_body(

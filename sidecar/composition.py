@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from exporter import BatchFactory, Exporter
@@ -18,13 +17,12 @@ from receiver.admission import MemoryBudget
 from receiver.grpc_receiver import GrpcReceiver
 from receiver.handler import ExportHandler
 from receiver.http_receiver import HttpReceiver
-from receiver.otlp_json import CONVERTER
+from receiver.otlp_json import Converter, ConverterMissing, select_converter
 from receiver.telemetry import ReceiverMetrics
+from sidecar.errors import UsageError
 from sidecar.settings import Settings
 
 Receiver = GrpcReceiver | HttpReceiver
-
-_log = structlog.get_logger(__name__)
 
 URI_SETTINGS = {"local": "MONGODB_URI", "cloud": "MONGODB_CLOUD_URI"}
 """By the destination's name."""
@@ -73,7 +71,11 @@ def buffer_config(settings: Settings, folder: Path) -> BufferConfig:
 def build_receivers(
     settings: Settings, transcoder: Transcoder, exporter: Exporter, registry: CollectorRegistry
 ) -> Mapping[str, Receiver]:
-    """The receivers that have an endpoint, by the name of their setting."""
+    """The receivers that have an endpoint, by the name of their setting.
+
+    Raises:
+        UsageError: the JSON converter that is set is not there.
+    """
     batches = BatchFactory(transcoder, deduplicate=settings.deduplicate)
     handler = ExportHandler(batches, exporter, MemoryBudget(settings.memory_budget), ReceiverMetrics(registry))
     size = settings.max_request_bytes
@@ -81,14 +83,18 @@ def build_receivers(
     if settings.grpc_endpoint:
         receivers["OTLP_MONGO_GRPC_ENDPOINT"] = GrpcReceiver(settings.grpc_endpoint, handler, max_request_bytes=size)
     if settings.http_endpoint:
-        _report_converter()
         receivers["OTLP_MONGO_HTTP_ENDPOINT"] = HttpReceiver(
-            settings.http_endpoint, handler, max_request_bytes=size, cors_allowed_origins=settings.cors_origins
+            settings.http_endpoint,
+            handler,
+            converter=_converter(settings),
+            max_request_bytes=size,
+            cors_allowed_origins=settings.cors_origins,
         )
     return receivers
 
 
-def _report_converter() -> None:
-    _log.info("JSON converter chosen", converter=CONVERTER.name)
-    if CONVERTER.name != "native":
-        _log.warning("the native JSON converter was not built: JSON over HTTP costs five times the CPU time")
+def _converter(settings: Settings) -> Converter:
+    try:
+        return select_converter(settings.transcoder)
+    except ConverterMissing as error:
+        raise UsageError(str(error)) from error

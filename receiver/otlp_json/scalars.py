@@ -92,7 +92,7 @@ def _enum(field: Field) -> Encode:
             return varint(known & _UINT64_MASK)
         if _INTEGER.fullmatch(value):
             return varint(_integer(value, integers) & _UINT64_MASK)
-        if not value.isidentifier():
+        if not (value.isascii() and value.isidentifier()):
             raise Wrong("an enum's number or name", value)
         return None  # a name of the future is ignored, as an unknown field is
 

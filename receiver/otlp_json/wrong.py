@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _MOST_CHARACTERS = 64
 
 
@@ -13,15 +15,32 @@ class Wrong(Exception):
         super().__init__(wanted, value)
         self._wanted = wanted
         self._value = value
-        self._path = ""
+        self._path: list[str | int] = []
 
     def within(self, place: str | int) -> None:
         """Say where the value stands that the path begins with: under a key, or at an index."""
-        step = f"[{place}]" if isinstance(place, int) else place[:_MOST_CHARACTERS]
-        self._path = step + ("." if self._path and self._path[0] != "[" else "") + self._path
+        self._path.append(place)
 
     def __str__(self) -> str:
-        return f"{self._path or 'the body'} must be {self._wanted}, not {_described(self._value)}"
+        return f"{path_of(reversed(self._path)) or 'the body'} must be {self._wanted}, not {_described(self._value)}"
+
+
+class Refused(Exception):
+    """The native converter does not take a document: it is wrong, or has a field twice."""
+
+    def __init__(self, offset: int, path: Iterable[str | int]) -> None:
+        """`offset`: of the byte where it stopped. `path`: the keys and positions that lead there, outermost first."""
+        super().__init__(offset, path)
+        self.offset = offset
+        self.path = path
+
+
+def path_of(places: Iterable[str | int]) -> str:
+    """Keys and positions as JavaScript has them: `spans[1].name`."""
+    path = ""
+    for place in places:
+        path += f"[{place}]" if isinstance(place, int) else ("." if path else "") + place[:_MOST_CHARACTERS]
+    return path
 
 
 def _described(value: object) -> str:

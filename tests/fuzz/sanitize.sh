@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests of what is compiled, and the fuzzing corpus, with the native transcoder and JSON writer under AddressSanitizer and
+# The tests of what is compiled, and the fuzzing corpora, with the native transcoder and JSON converter under AddressSanitizer and
 # UndefinedBehaviorSanitizer. Usage: sanitize.sh PYTHON
 # The instrumented build lives in build/sanitize: the one in use is left alone.
 set -eu
@@ -7,6 +7,7 @@ python=$1
 command -v clang >/dev/null || { echo "the sanitizers need clang and its runtime (Debian: clang, libclang-rt-dev)" >&2; exit 1; }
 
 tests/fuzz/fuzz.sh "$python" 0
+tests/fuzz/fuzz_json.sh "$python" 0
 
 out=build/sanitize
 rm -rf "$out"
@@ -23,7 +24,7 @@ PYTHONMALLOC=malloc
 PYTHONPATH=$out/lib:.
 export LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS PYTHONMALLOC PYTHONPATH
 "$python" -P -c "
-import exporter.transcode.native._transcoder, receiver.otlp_json._native
-for built in exporter.transcode.native._transcoder, receiver.otlp_json._native:
+import exporter.transcode.native._transcoder, receiver.otlp_json.native._converter
+for built in exporter.transcode.native._transcoder, receiver.otlp_json.native._converter:
     assert '/sanitize/' in built.__file__, built.__file__"
 exec "$python" -P -m pytest -q --timeout 600 tests/exporter/transcode tests/receiver/otlp_json

@@ -20,7 +20,7 @@ from receiver.grpc_receiver import GrpcReceiver
 from receiver.handler import ExportHandler
 from receiver.http_receiver import HttpReceiver
 from receiver.telemetry import ReceiverMetrics
-from tests.receiver.fakes import FakeExporter
+from tests.receiver.fakes import CONVERTER, FakeExporter
 
 LIMIT = 4 * 1024 * 1024
 """Of a request; below the usual 20 MiB to keep the tests quick."""
@@ -80,7 +80,11 @@ async def channel(grpc_receiver: GrpcReceiver) -> AsyncIterator[grpc.aio.Channel
 @pytest.fixture
 async def http_receiver(rig: Rig) -> AsyncIterator[HttpReceiver]:
     receiver = HttpReceiver(
-        "127.0.0.1:0", rig.handler, max_request_bytes=LIMIT, cors_allowed_origins=["https://*.example"]
+        "127.0.0.1:0",
+        rig.handler,
+        converter=CONVERTER,
+        max_request_bytes=LIMIT,
+        cors_allowed_origins=["https://*.example"],
     )
     await receiver.start()
     yield receiver

@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterable
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from structlog.testing import capture_logs
 
 from exporter import SIGNALS, Batch, ExportResult, Overloaded, Signal
+from receiver.otlp_json import select_converter
 
 TRACES, METRICS, LOGS = SIGNALS["traces"], SIGNALS["metrics"], SIGNALS["logs"]
+with capture_logs():
+    CONVERTER = select_converter()
+"""The JSON converter that an installation has."""
 
 
 class FakeExporter:

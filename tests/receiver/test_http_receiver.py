@@ -23,7 +23,7 @@ from exporter import SIGNALS, ExportResult, Overloaded, Signal, Unavailable
 from receiver.endpoint import EndpointInUse
 from receiver.http_receiver import HttpReceiver
 from tests.receiver.conftest import LIMIT, LogLines, Rig, make_rig
-from tests.receiver.fakes import eventually, payload, spans, spans_of_size
+from tests.receiver.fakes import CONVERTER, eventually, payload, spans, spans_of_size
 
 Body = bytes | AsyncIterator[bytes]
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -288,7 +288,7 @@ async def test_post_exactly_at_limit_succeeds(
 
 
 async def test_post_19_mebibytes_with_usual_limit_succeeds(rig: Rig) -> None:
-    receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=20 << 20)
+    receiver = HttpReceiver("127.0.0.1:0", rig.handler, converter=CONVERTER, max_request_bytes=20 << 20)
     await receiver.start()
 
     async with aiohttp.ClientSession(f"http://{receiver.endpoint}") as client:
@@ -342,7 +342,7 @@ async def test_post_many_at_once_all_answered(rig: Rig, client: aiohttp.ClientSe
 
 async def test_post_past_memory_budget_answers_429_while_others_hold_it() -> None:
     rig = make_rig(budget_bytes=1_000_000)
-    receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
+    receiver = HttpReceiver("127.0.0.1:0", rig.handler, converter=CONVERTER, max_request_bytes=LIMIT)
     await receiver.start()
     rig.exporter.hold()
 
@@ -363,8 +363,8 @@ async def test_post_past_memory_budget_answers_429_while_others_hold_it() -> Non
 
 
 async def test_post_json_reserves_what_parsing_takes() -> None:
-    rig = make_rig(budget_bytes=1_000_000)
-    receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
+    rig = make_rig(budget_bytes=600_000)
+    receiver = HttpReceiver("127.0.0.1:0", rig.handler, converter=CONVERTER, max_request_bytes=LIMIT)
     await receiver.start()
     rig.exporter.hold()
     body = json.dumps({"future": "x" * 150_000}).encode()
@@ -414,7 +414,7 @@ async def test_cors_other_origin_gets_no_leave(client: aiohttp.ClientSession) ->
 
 
 async def test_cors_off_by_default(rig: Rig) -> None:
-    receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
+    receiver = HttpReceiver("127.0.0.1:0", rig.handler, converter=CONVERTER, max_request_bytes=LIMIT)
     await receiver.start()
     asks = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
 
@@ -471,7 +471,7 @@ async def test_stop_with_idle_connection_is_prompt(http_receiver: HttpReceiver, 
 
 
 async def test_start_port_in_use_names_endpoint(rig: Rig, http_receiver: HttpReceiver) -> None:
-    second = HttpReceiver(http_receiver.endpoint, rig.handler, max_request_bytes=LIMIT)
+    second = HttpReceiver(http_receiver.endpoint, rig.handler, converter=CONVERTER, max_request_bytes=LIMIT)
 
     with pytest.raises(EndpointInUse, match=http_receiver.endpoint):
         await second.start()
@@ -479,7 +479,7 @@ async def test_start_port_in_use_names_endpoint(rig: Rig, http_receiver: HttpRec
 
 async def test_start_unix_socket_serves_and_is_removed(rig: Rig, tmp_path: Path) -> None:
     path = tmp_path / "otlp.sock"
-    receiver = HttpReceiver(f"unix:{path}", rig.handler, max_request_bytes=LIMIT)
+    receiver = HttpReceiver(f"unix:{path}", rig.handler, converter=CONVERTER, max_request_bytes=LIMIT)
 
     await receiver.start()
     async with aiohttp.ClientSession("http://sidecar", connector=aiohttp.UnixConnector(str(path))) as client:

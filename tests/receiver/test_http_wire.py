@@ -10,7 +10,7 @@ import pytest
 
 from receiver.http_receiver import HttpReceiver
 from tests.receiver.conftest import LIMIT, LogLines, Rig
-from tests.receiver.fakes import eventually, spans
+from tests.receiver.fakes import CONVERTER, eventually, spans
 
 HEAD = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
 
@@ -74,7 +74,9 @@ async def test_half_sent_body_is_dropped_and_memory_freed(rig: Rig, http_receive
 
 
 async def test_body_that_never_comes_answers_503(rig: Rig) -> None:
-    receiver = HttpReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT, body_timeout_seconds=0.1)
+    receiver = HttpReceiver(
+        "127.0.0.1:0", rig.handler, converter=CONVERTER, max_request_bytes=LIMIT, body_timeout_seconds=0.1
+    )
     await receiver.start()
 
     async with connection(receiver) as (reader, writer):

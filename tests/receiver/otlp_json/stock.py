@@ -21,7 +21,7 @@ from tests.descriptors import descriptor_of
 
 IDS = {"trace_id", "span_id", "parent_span_id"}
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-ENUM = re.compile(r"-?[0-9]+|[^\W\d]\w*")
+ENUM = re.compile(r"-?[0-9]+|[A-Za-z_][A-Za-z0-9_]*")
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 INTEGERS = {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64} | {
     FieldDescriptor.CPPTYPE_UINT32,

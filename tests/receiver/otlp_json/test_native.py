@@ -1,0 +1,157 @@
+"""What the native converter has to be beyond right: sparing with time, memory and the interpreter's lock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tracemalloc
+
+import pytest
+
+from exporter import MalformedPayload
+from receiver.otlp_json import Converter
+from receiver.otlp_json.convert import SECOND_LOOK_BYTES, by_reference
+from receiver.otlp_json.schema import Field, Integers, Kind, Message
+from receiver.otlp_json.tables import tables_of
+from receiver.otlp_json.wrong import path_of
+from tests.receiver.fakes import METRICS, TRACES
+from tests.receiver.otlp_json.converters import native
+
+PADDING = " " * SECOND_LOOK_BYTES
+BEYOND_SECOND_LOOK = pytest.mark.parametrize("padding", ["", PADDING], ids=["small", "large"])
+
+
+@pytest.fixture
+def converter() -> Converter:
+    return native()
+
+
+def spans(*fields: str) -> str:
+    return '{"resourceSpans":[{"scopeSpans":[{"spans":[' + ",".join(fields) + "]}]}]}"
+
+
+def histogram(bounds: str) -> bytes:
+    points = '[{"explicitBounds":[' + bounds + "]}]"
+    metrics = '[{"histogram":{"dataPoints":' + points + "}}]"
+    return ('{"resourceMetrics":[{"scopeMetrics":[{"metrics":' + metrics + "}]}]}").encode()
+
+
+@BEYOND_SECOND_LOOK
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (spans("{}", '{"traceId":"xyz"}'), "resourceSpans[0].scopeSpans[0].spans[1].traceId"),
+        (spans('{"links":[{},{"span_id":7}]}'), "resourceSpans[0].scopeSpans[0].spans[0].links[1].span"),
+        (spans("{}", "null"), "resourceSpans[0].scopeSpans[0].spans[1]"),
+        ("[]", "the body"),
+    ],
+)
+def test_wrong_body_of_any_size_is_refused_with_its_place(
+    converter: Converter, body: str, where: str, padding: str
+) -> None:
+    with pytest.raises(MalformedPayload) as caught:
+        converter.to_protobuf(TRACES, (body + padding).encode())
+
+    assert where in str(caught.value)
+    assert "ExportTraceServiceRequest" in str(caught.value)
+
+
+def test_large_wrong_body_is_refused_with_its_offset(converter: Converter) -> None:
+    body = spans('{"name":"a" "kind":2}') + PADDING
+    offset = body.index('"kind"')
+
+    with pytest.raises(MalformedPayload, match=rf"at byte {offset}\)"):
+        converter.to_protobuf(TRACES, body.encode())
+
+
+@pytest.mark.parametrize(
+    "body", [spans('{"name":"a","name":"b"}'), spans('{"name":7,"name":"a"}'), spans('{"name":"a","name":null}')]
+)
+def test_field_given_twice_is_read_as_by_the_reference(converter: Converter, body: str) -> None:
+    assert converter.to_protobuf(TRACES, body.encode()) == by_reference(TRACES, body.encode())
+
+
+def test_field_given_twice_in_large_body_is_refused(converter: Converter) -> None:
+    body = spans('{"name":"a","name":"b"}') + PADDING
+
+    with pytest.raises(MalformedPayload, match=r"spans\[0\]\.name is not what it must be, or is there twice"):
+        converter.to_protobuf(TRACES, body.encode())
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["0,", "1e3,", '"0",', '"\\u0030",', "0.30000000000000004,", "123456789012345678901234567890e-10,"],
+)
+def test_numbers_take_the_memory_that_is_reserved_at_most(converter: Converter, value: str) -> None:
+    body = histogram((value * (1_000_000 // len(value)))[:-1])
+    converter.to_protobuf(METRICS, b"{}")
+
+    tracemalloc.start()
+    try:
+        payload = converter.to_protobuf(METRICS, body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert payload == by_reference(METRICS, body)
+    assert len(body) + peak <= converter.memory_factor * (len(body) + 1000)
+
+
+@pytest.mark.parametrize("unit", ["[],", "{},", '"",', "0,"])
+def test_hostile_lists_take_the_memory_that_is_reserved_at_most(converter: Converter, unit: str) -> None:
+    body = ('{"future":[' + (unit * (1_000_000 // len(unit)))[:-1] + "]}").encode()
+    converter.to_protobuf(TRACES, b"{}")
+
+    tracemalloc.start()
+    try:
+        converter.to_protobuf(TRACES, body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak <= len(body) + 1000
+
+
+async def test_large_body_leaves_the_event_loop_free(converter: Converter) -> None:
+    body = spans(*[json.dumps({"name": "GET /", "startTimeUnixNano": "1", "future": list(range(100))})] * 40_000)
+    turns = 0
+
+    conversion = asyncio.ensure_future(converter.to_protobuf_async(TRACES, body.encode()))
+    while not conversion.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    assert await conversion
+    assert turns > 100
+
+
+async def test_small_wrong_body_is_judged_off_the_event_loop_as_well(converter: Converter) -> None:
+    with pytest.raises(MalformedPayload, match="must be a string, not the number 7"):
+        await converter.to_protobuf_async(TRACES, spans('{"name":7}').encode())
+
+
+def field(name: str) -> Field:
+    return Field(
+        name=name,
+        original_name=name,
+        number=1,
+        kind=Kind.STRING,
+        wire_type=2,
+        integers=Integers(0, 0),
+        repeated=False,
+        packed=False,
+        presence=False,
+        oneof=None,
+        message=None,
+        enum_numbers={},
+    )
+
+
+@pytest.mark.parametrize("names", [[f"f{number}" for number in range(65)], ["n" * 64]], ids=["fields", "name"])
+def test_schema_beyond_the_tables_is_an_error(names: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"more than 64|longer than 63"):
+        tables_of(Message("Future", [field(name) for name in names]))
+
+
+def test_path_of_places_reads_as_in_a_program() -> None:
+    assert path_of(["spans", 1, 0, "links", "name"]) == "spans[1][0].links.name"
