@@ -99,7 +99,10 @@ class Settings(BaseSettings):
         None, "OTLP_MONGO_RETENTION_METRICS", "Delete metric data points after.", _RETENTION
     )
     transcoder: Literal["auto", "native", "reference"] = _setting(
-        "auto", "OTLP_MONGO_TRANSCODER", "What turns OTLP into documents.", "auto, native or reference"
+        "auto",
+        "OTLP_MONGO_TRANSCODER",
+        "What turns OTLP into documents, and JSON into OTLP.",
+        "auto, native or reference",
     )
 
     # Delivery

@@ -77,6 +77,16 @@ def test_config_as_table_hides_secrets(tmp_path: Path) -> None:
     assert "hunter2" not in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("choice", ["native", "reference"])
+def test_config_as_table_shows_what_the_choice_of_a_transcoder_comes_to(tmp_path: Path, choice: str) -> None:
+    pytest.importorskip("exporter.transcode.native", exc_type=ImportError)
+    pytest.importorskip("receiver.otlp_json.native", exc_type=ImportError)
+
+    result = _run(tmp_path, "config", OTLP_MONGO_TRANSCODER=choice)
+
+    assert result.stdout.splitlines()[-2:] == [f"transcoder in use: {choice}", f"JSON converter in use: {choice}"]
+
+
 def test_config_as_env_is_a_dotenv_file_that_is_read_back(tmp_path: Path) -> None:
     first = _run(tmp_path, "config", "--format", "env", OTLP_MONGO_RETENTION_LOGS="36h", OTLP_MONGO_CORS_ORIGINS="*")
     (tmp_path / ".env").write_text(first.stdout)
