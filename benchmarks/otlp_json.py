@@ -6,8 +6,10 @@ Beside the direct ways stand the parsing of the JSON alone and the stock way, Pr
 from __future__ import annotations
 
 import argparse
+import logging
 
 import orjson
+import structlog
 from google.protobuf import json_format
 
 from benchmarks.payloads import templates
@@ -27,6 +29,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="+", default=[500, 10, 1], help="records in a request")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each figure")
     arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     reference, native = select_converter("reference"), select_converter("auto")
     print("| signal | a request | bytes a record | json_format, µs a record | parsing alone | reference | native |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")

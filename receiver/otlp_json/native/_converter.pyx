@@ -27,7 +27,7 @@ cdef class NativeConverter:
     cdef object _tables
     cdef object _names
 
-    def __init__(self, tables: Tables) -> None:
+    def __cinit__(self, tables: Tables):
         self._tables = tables  # keeps the memory
         self._names = tables.names
         self._schema.messages = <const MessageType *>PyBytes_AS_STRING(tables.messages)

@@ -88,9 +88,9 @@ cdef inline void write_varint(State *s, uint64_t number) noexcept nogil:
 
 
 cdef inline void write_fixed(State *s, uint64_t bits, size_t width) noexcept nogil:
-    """The low bytes of a number."""
-    if has_room(s, width):
-        memcpy(s.out + s.size, &bits, width)
+    """The low bytes of a number: 4 or all 8."""
+    if has_room(s, 8):
+        memcpy(s.out + s.size, &bits, 8)
         s.size += width
 
 

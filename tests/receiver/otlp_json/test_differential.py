@@ -129,6 +129,15 @@ def test_native_converter_gives_the_bytes_of_the_reference(signal: Signal, seed:
     assert not fuzzing.difference(signal, fuzzing.mutated(rng, body))
 
 
+def test_corpus_of_the_fuzzer_gives_the_bytes_of_the_reference() -> None:
+    fuzzing = pytest.importorskip("tests.fuzz.json_differential", exc_type=ImportError)
+
+    differences = [fuzzing.difference(signal, body) for signal, body in fuzzing.inputs(fuzzing.CORPUS)]
+
+    assert len(differences) > 50
+    assert not any(differences)
+
+
 def spelled(document: object, rng: random.Random) -> bytes:
     """As JSON, with white space, escapes and exponents as writers may differ in them."""
     text = json.dumps(document, ensure_ascii=rng.random() < 0.5, indent=rng.choice([None, None, 0, "\t \r"]))
