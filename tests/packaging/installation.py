@@ -56,6 +56,10 @@ class Installation:
         # this checkout is not read.
         (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
 
+    def config(self, folder: Path) -> str:
+        """What `otlp-mongo config` prints in `folder`."""
+        return subprocess.check_output([self._command, "config"], cwd=folder, text=True)
+
     def serve(self, folder: Path) -> Program:
         """`otlp-mongo serve`, started in `folder` and without a MongoDB."""
         return Program([self._command, "serve"], _NOWHERE, folder)

@@ -23,6 +23,7 @@ def test_wheel_built_with_compiler_runs_native_code_without_its_sources(sdist: P
     wheel, _ = build_wheel(sdist, tmp_path, OTLP_MONGO_BUILD_REQUIRE_NATIVE="1")
     installation = Installation(wheel, tmp_path / "venv")
 
+    config = installation.config(tmp_path)
     with installation.serve(tmp_path) as program:
         transcoder = program.line(message("transcoder chosen"))["transcoder"]
         converter = program.line(message("JSON converter chosen"))["converter"]
@@ -30,6 +31,7 @@ def test_wheel_built_with_compiler_runs_native_code_without_its_sources(sdist: P
         exit_code = program.stop()
 
     assert _files(wheel) == files_of_packages(without=COMPILED_FROM) | compiled_modules()
+    assert config.endswith("transcoder in use: native\nJSON converter in use: native\n")
     assert (transcoder, converter, exit_code) == ("native", "native", 0)
 
 
@@ -37,6 +39,7 @@ def test_wheel_built_without_compiler_warns_and_runs_reference(checkout: Path, t
     wheel, said = build_wheel(checkout, tmp_path, CC="/nonexistent")
     installation = Installation(wheel, tmp_path / "venv")
 
+    config = installation.config(tmp_path)
     with installation.serve(tmp_path) as program:
         warnings = [
             program.line(message("the native transcoder was not built: the reference does the work")),
@@ -50,6 +53,7 @@ def test_wheel_built_without_compiler_warns_and_runs_reference(checkout: Path, t
     assert all(f"{module.replace('/', '.')} IS NOT BUILT" in said for module in compiled_modules())
     assert _files(wheel) == files_of_packages(without=COMPILED_FROM)
     assert [line["level"] for line in warnings] == ["warning", "warning"]
+    assert "transcoder in use: reference (native was not built)" in config
     assert (transcoder, exit_code) == ("reference", 0)
 
 
