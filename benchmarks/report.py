@@ -65,8 +65,8 @@ def _introduction(plan: Plan) -> str:
         "all different, sent in a closed loop, and what was acknowledged is compared with what MongoDB has. The "
         "measured process has the CPUs that a row names to itself; MongoDB and the load generator have the others, or "
         "share all where there are no others. Foreign CPUs are those that processes outside the measurement used "
-        f"meanwhile: where they are more than {DISTURBED:g}, it is made again, up to {plan.repeats} times, and the "
-        "least disturbed counts. Rotel and the Collector receive and throw away; the insert-only client starts from "
+        f"meanwhile: a measurement with more than {DISTURBED:g} is repeated, {plan.repeats} times at most, and the "
+        "least disturbed counts. `rotel` and `collector` receive and throw away; the insert-only client starts from "
         f"ready documents.\n\n{_VIA_COLLECTOR}"
     )
 
