@@ -18,8 +18,8 @@ from receiver.otlp_json.wrong import Refused, Wrong, path_of
 
 _NATIVE_INLINE_BYTES = 64 * 1024
 _REFERENCE_INLINE_BYTES = 8 * 1024
-"""Bodies up to these sizes take 0.1 and 0.3 ms; at worst 2 ms, for doubles with large exponents. Handing one to a thread
-costs 50 to 100 µs of CPU time."""
+"""Bodies up to these sizes take 0.1 and 0.3 ms; at worst 2 ms, for doubles with large exponents. Handing one to a
+thread costs 50 to 100 µs of CPU time."""
 SECOND_LOOK_BYTES = 64 * 1024
 """What the native converter refuses goes to the reference up to this size. That takes up to 85 bytes of memory for each
 and holds the interpreter's lock for a while: nobody may choose to have it done with 20 MiB."""

@@ -8,23 +8,7 @@ from dataclasses import dataclass
 
 from receiver.otlp_json.schema import FIXED32, LENGTH, Field, Kind, Message
 
-_KINDS = {
-    kind: number
-    for number, kind in enumerate(
-        (
-            Kind.MESSAGE,
-            Kind.STRING,
-            Kind.ID,
-            Kind.BYTES,
-            Kind.BOOL,
-            Kind.ENUM,
-            Kind.DOUBLE,
-            Kind.INTEGER,
-            Kind.ZIGZAG,
-            Kind.FIXED,
-        )
-    )
-}
+_KINDS = {kind: number for number, kind in enumerate(Kind)}
 _REPEATED, _PACKED, _PRESENCE = 1, 2, 4
 _NONE = 2**32 - 1
 _KEY_SIZES = 64

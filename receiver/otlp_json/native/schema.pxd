@@ -7,7 +7,7 @@ cdef enum:
     NONE = 0xFFFFFFFF
     KEY_SIZES = 64  # a key is shorter
 
-# As `receiver.otlp_json.tables` numbers them.
+# In the order of `receiver.otlp_json.schema.Kind`.
 cdef enum Kind:
     MESSAGE
     STRING
