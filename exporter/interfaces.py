@@ -102,6 +102,10 @@ class ExportResult:
     """For the client, in English (OTLP, partial success); empty when all is well."""
 
 
+ALL_TAKEN = ExportResult()
+"""The usual answer."""
+
+
 class Exporter(Protocol):
     """Where the receiver's batches go."""
 

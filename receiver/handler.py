@@ -61,7 +61,8 @@ class ExportHandler:
             self._metrics.refused_records[signal].inc(batch.records)
             raise
         self._metrics.accepted_records[signal].inc(batch.records - result.rejected)
-        self._metrics.refused_records[signal].inc(result.rejected)
+        if result.rejected:
+            self._metrics.refused_records[signal].inc(result.rejected)
         return _response(signal, result)
 
 

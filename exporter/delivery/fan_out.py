@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from exporter.batch import Batch
 from exporter.delivery.pipeline import Pipeline
 from exporter.errors import Unavailable
-from exporter.interfaces import Documents, ExportResult, Transcoder
+from exporter.interfaces import ALL_TAKEN, Documents, ExportResult, Transcoder
 from exporter.transcode import inline
 
 
@@ -27,15 +27,19 @@ class FanOut:
         """
         documents = await self._transcode(batch) if any(p.breaker.closed for p in self._pipelines) else None
         if len(self._pipelines) == 1:
-            return ExportResult(message=await self._pipelines[0].deliver(batch, documents))
+            return _result(await self._pipelines[0].deliver(batch, documents))
         outcomes = await asyncio.gather(
             *(pipeline.deliver(batch, documents) for pipeline in self._pipelines), return_exceptions=True
         )
         _raise_worst(outcomes)
-        return ExportResult(message="; ".join(outcome for outcome in outcomes if isinstance(outcome, str) and outcome))
+        return _result("; ".join(outcome for outcome in outcomes if isinstance(outcome, str) and outcome))
 
     async def _transcode(self, batch: Batch) -> Documents:
         return await inline.run(self._transcoder, len(batch.payload), self._transcoder.transcode, batch)
+
+
+def _result(message: str) -> ExportResult:
+    return ExportResult(message=message) if message else ALL_TAKEN
 
 
 def _raise_worst(outcomes: Sequence[str | BaseException]) -> None:

@@ -54,8 +54,8 @@ class Pipeline:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._buffer_refused = False
-        self._until_open: set[asyncio.Timeout] = set()
-        """Of the live inserts that are on their way: due when the breaker opens."""
+        self._live: set[asyncio.Timeout] = set()
+        """Of the live inserts that are on their way: due at once when the breaker opens."""
         self._live_came = False
 
     @property
@@ -100,14 +100,14 @@ class Pipeline:
         """Like `insert`, but once the breaker opens it is waited for no longer: one who waited in vain is enough."""
         self._live_came = True
         try:
-            async with asyncio.timeout(None) as until_open:
-                self._until_open.add(until_open)
+            async with asyncio.timeout(self.config.insert_timeout) as timeout:
+                self._live.add(timeout)
                 try:
-                    return await self.insert(batch, documents, self.config.insert_timeout)
+                    return await self._insert(batch, documents)
                 finally:
-                    self._until_open.discard(until_open)
+                    self._live.discard(timeout)
         except TimeoutError as error:
-            raise DestinationUnavailable(self.breaker.reason) from error
+            raise DestinationUnavailable(self.breaker.reason or _too_long(self.config.insert_timeout)) from error
 
     async def insert(self, batch: Batch, documents: Documents, timeout: float) -> str:  # noqa: ASYNC109
         """Insert a batch's documents; those that are refused become dead letters.
@@ -119,12 +119,9 @@ class Pipeline:
         """
         try:
             async with asyncio.timeout(timeout):
-                result = await self.destination.insert(batch.signal.collection, documents)
-                if not result.refusals:
-                    return ""
-                return await self._dead_letters.keep(self.destination, batch, result.refusals)
+                return await self._insert(batch, documents)
         except TimeoutError as error:
-            raise DestinationUnavailable(f"the insert took longer than {timeout:g} s") from error
+            raise DestinationUnavailable(_too_long(timeout)) from error
 
     async def set_aside(self, batch: Batch, reason: str) -> None:
         """Keep a batch that cannot be delivered at all as one dead letter.
@@ -136,8 +133,14 @@ class Pipeline:
 
     def next_round_bytes(self) -> int:
         """Payload bytes that replay may take at once now, by what came since it asked the last time."""
-        live, self._live_came = self._live_came or bool(self._until_open), False
+        live, self._live_came = self._live_came or bool(self._live), False
         return self.config.replay_bytes_beside_live if live else self.config.replay_bytes
+
+    async def _insert(self, batch: Batch, documents: Documents) -> str:
+        result = await self.destination.insert(batch.signal.collection, documents)
+        if not result.refusals:
+            return ""
+        return await self._dead_letters.keep(self.destination, batch, result.refusals)
 
     def _on_breaker_change(self, closed: bool, reason: str) -> None:
         self._metrics.destination_open(self.name, not closed)
@@ -152,6 +155,10 @@ class Pipeline:
 
     def _release_live_inserts(self) -> None:
         now = asyncio.get_running_loop().time()
-        for until_open in self._until_open:
-            if not until_open.expired():
-                until_open.reschedule(now)
+        for timeout in self._live:
+            if not timeout.expired():
+                timeout.reschedule(now)
+
+
+def _too_long(seconds: float) -> str:
+    return f"the insert took longer than {seconds:g} s"

@@ -121,6 +121,8 @@ class GroupCommit:
 
 def _share(written: Written, first: int, end: int) -> InsertResult:
     """The part of a result that belongs to the documents from `first` to `end`."""
+    if not written.duplicates and not written.refusals:
+        return InsertResult(end - first, 0)
     duplicates = bisect_left(written.duplicates, end) - bisect_left(written.duplicates, first)
     by_index = attrgetter("index")
     begin, stop = (bisect_left(written.refusals, bound, key=by_index) for bound in (first, end))
