@@ -15,7 +15,8 @@ include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 lib=$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')
 name=$("$python" -c 'import sysconfig; print("python" + sysconfig.get_config_var("LDVERSION"))')
 # The module's Python side is linked, but never runs. Warnings are for the build without a fuzzer.
-clang -g -O2 -w -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Wl,--wrap=realloc \
+clang -g -O2 -w -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+  -Wl,--wrap=realloc,--wrap=calloc \
   -I exporter/transcode/native -I "$include" "$out/native_core.c" -L "$lib" "-l$name" "-Wl,-rpath,$lib" -o "$out/native_core"
 
 if [ "$seconds" = 0 ]; then

@@ -74,12 +74,28 @@ static inline int otlp_is_utf8(const uint8_t *at, size_t size) {
     return !(seen & OTLP_HIGH_BITS) || otlp_is_utf8_slow(at, size);
 }
 
+/* The 8 lower-case digits of 4 bytes. */
+static inline uint64_t otlp_hex4(uint32_t bytes) {
+    uint64_t x = bytes;
+    x = (x | x << 16) & 0x0000FFFF0000FFFFu;
+    x = (x | x << 8) & 0x00FF00FF00FF00FFu;
+    x = (x >> 4 | x << 8) & 0x0F0F0F0F0F0F0F0Fu;
+    /* A nibble over 9 carries into bit 4 when 6 is added to it, and is a letter. */
+    return x + OTLP_LOW_BITS * '0' + ((x + OTLP_LOW_BITS * 6) >> 4 & OTLP_LOW_BITS) * ('a' - '0' - 10);
+}
+
 static inline void otlp_hex(char *out, const uint8_t *at, size_t size) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < size; i++) {
-        out[2 * i] = digits[at[i] >> 4];
-        out[2 * i + 1] = digits[at[i] & 15];
+    for (; size >= 4; at += 4, out += 8, size -= 4) {
+        uint32_t bytes;
+        memcpy(&bytes, at, 4);
+        uint64_t digits = otlp_hex4(bytes);
+        memcpy(out, &digits, 8);
     }
+    if (!size) return; /* as after any id of the right size */
+    uint32_t bytes = 0;
+    memcpy(&bytes, at, size);
+    uint64_t digits = otlp_hex4(bytes);
+    memcpy(out, &digits, 2 * size);
 }
 
 /* Bit 7 of each byte of the result says whether that byte of `word` equals `byte`. Exact, unlike the shorter trick. */
@@ -114,6 +130,16 @@ static inline unsigned otlp_split_key(const uint8_t *key, size_t size, uint32_t 
     }
     if ((high & OTLP_HIGH_BITS) && !otlp_is_utf8_slow(key, size)) return 0;
     return count;
+}
+
+/* A hash of many texts, one text at a time: good for guessing only. It looks at a text's size and at its end, where it reads
+ * up to 8 bytes of the payload that the text is part of. */
+static inline uint64_t otlp_mix(uint64_t hashed, const uint8_t *payload, const uint8_t *at, size_t size) {
+    uint64_t word = size;
+    if (size >= 8) word ^= otlp_load64(at + size - 8);
+    else if (size && (size_t)(at - payload) >= 8) word ^= otlp_load64(at + size - 8) >> (64 - 8 * size);
+    hashed = (hashed ^ word) * 0x9E3779B97F4A7C15u;
+    return hashed ^ hashed >> 32;
 }
 
 #define OTLP_ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))

@@ -5,11 +5,13 @@ from libc.stdint cimport uint32_t, uint64_t
 from exporter.transcode.native.bson cimport (
     Type, begin, end, literal, position, write_64, write_binary, write_bool, write_null, write_text,
 )
-from exporter.transcode.native.tree cimport NONE, Tree, fell, name_of, node_of, plant, value_of
+from exporter.transcode.native.layout cimport Layout, Step, StepKind, drop_layout, lay_out, name_of, step_of
+from exporter.transcode.native.pairs cimport Pair, Pairs, drop_pairs, key_of, pair_of, read_pairs, value_of
+from exporter.transcode.native.tree cimport MOST_LEVELS
 from exporter.transcode.native.wire cimport (
     I64, LEN, VARINT, Bytes, Field, Message, Occurrences, merged, next_field, next_message, note,
 )
-from exporter.transcode.native.workspace cimport Error, Node, Workspace
+from exporter.transcode.native.workspace cimport Error, Workspace
 
 cdef enum:
     LIST_VALUES = 1 << 3 | LEN
@@ -86,13 +88,15 @@ cdef inline void write_array(Workspace *ws, Bytes name, Occurrences *arrays, uin
 
 cdef inline void write_map(Workspace *ws, Bytes name, Occurrences *maps, uint32_t level) noexcept nogil:
     cdef uint32_t parts = ws.parts.size
-    cdef Occurrences pairs = members(ws, maps)
+    cdef Occurrences occurrences = members(ws, maps)
+    cdef Pairs pairs = read_pairs(ws, &occurrences)
+    cdef Layout layout = lay_out(ws, &pairs, level)
     cdef size_t start = begin(ws, Type.DOCUMENT, name)
-    cdef Tree tree = plant(ws, &pairs, level)
-    write_children(ws, &tree, 0, level)
-    write_unplaced(ws, &tree, literal(b"attributesUnnested"), level + 1)
-    fell(ws, &tree)
+    write_placed(ws, &pairs, &layout, level)
+    write_unplaced(ws, &pairs, &layout, literal(b"attributesUnnested"), level + 1)
     end(ws, start)
+    drop_layout(ws, &layout)
+    drop_pairs(ws, &pairs)
     ws.parts.size = parts
 
 
@@ -109,60 +113,66 @@ cdef inline Occurrences members(Workspace *ws, Occurrences *lists) noexcept nogi
 
 
 cdef inline void write_attributes(
-    Workspace *ws, Bytes name, Bytes unnested, Occurrences *pairs, uint32_t level
+    Workspace *ws, Bytes name, Bytes unnested, Occurrences *occurrences, uint32_t level
 ) noexcept nogil:
     """Write an attribute list as one field and, for keys that cannot be placed, another, both at `level`."""
-    cdef Tree tree
-    cdef uint32_t parts
+    cdef uint32_t parts = ws.parts.size
+    cdef Pairs pairs
+    cdef Layout layout
     cdef size_t start
-    if pairs.count == 0:
+    if occurrences.count == 0:
         return
-    parts = ws.parts.size
-    tree = plant(ws, pairs, level)
-    if ws.error == Error.FINE and ws.nodes.items[tree.root].first_child != NONE:
+    pairs = read_pairs(ws, occurrences)
+    layout = lay_out(ws, &pairs, level)
+    if layout.placed:
         start = begin(ws, Type.DOCUMENT, name)
-        write_children(ws, &tree, 0, level)
+        write_placed(ws, &pairs, &layout, level)
         end(ws, start)
-    write_unplaced(ws, &tree, unnested, level)
-    fell(ws, &tree)
+    write_unplaced(ws, &pairs, &layout, unnested, level)
+    drop_layout(ws, &layout)
+    drop_pairs(ws, &pairs)
     ws.parts.size = parts
 
 
-cdef inline void write_children(Workspace *ws, Tree *tree, uint32_t parent, uint32_t level) noexcept nogil:
-    """The fields below a node that stands at `level`."""
+cdef inline void write_placed(Workspace *ws, Pairs *pairs, Layout *layout, uint32_t level) noexcept nogil:
+    """The fields of a sub-document that stands at `level`."""
+    cdef size_t starts[MOST_LEVELS]
+    cdef uint32_t depth = 0
     cdef uint32_t index
-    cdef Node node
-    cdef size_t start
-    if ws.error != Error.FINE:
-        return
-    index = node_of(ws, tree, parent).first_child
-    while index != NONE and ws.error == Error.FINE:
-        node = node_of(ws, tree, index)[0]
-        if node.first_child == NONE:
-            write_any(ws, name_of(ws, &node), value_of(ws, tree, &node), level + 1)
+    cdef Step step
+    cdef Pair pair
+    for index in range(layout.placed):
+        if ws.error != Error.FINE:
+            return
+        step = step_of(ws, layout, index)
+        pair = pair_of(ws, pairs, step.pair)[0]
+        if step.kind == StepKind.WRITE_VALUE:
+            write_any(ws, name_of(ws, &pair, &step), value_of(ws, pairs, &pair), level + depth + 1)
+        elif step.kind == StepKind.BEGIN_DOCUMENT:
+            starts[depth] = begin(ws, Type.DOCUMENT, name_of(ws, &pair, &step))
+            depth += 1
         else:
-            start = begin(ws, Type.DOCUMENT, name_of(ws, &node))
-            write_children(ws, tree, index, level + 1)
-            end(ws, start)
-        index = node.next
+            depth -= 1
+            end(ws, starts[depth])
 
 
-cdef inline void write_unplaced(Workspace *ws, Tree *tree, Bytes name, uint32_t level) noexcept nogil:
+cdef inline void write_unplaced(
+    Workspace *ws, Pairs *pairs, Layout *layout, Bytes name, uint32_t level
+) noexcept nogil:
     """`[{k, v}]` for the keys that could not be placed, if there are any, as a field at `level`."""
-    cdef uint32_t left = tree.first_unplaced
-    cdef uint32_t index = 0
-    cdef Node node
-    cdef size_t array, pair
     cdef char digits[12]
-    if left == NONE or ws.error != Error.FINE:
+    cdef uint32_t index
+    cdef Pair pair
+    cdef size_t array, start
+    if layout.unplaced == 0 or ws.error != Error.FINE:
         return
     array = begin(ws, Type.ARRAY, name)
-    while left != NONE and ws.error == Error.FINE:
-        node = node_of(ws, tree, left)[0]
-        pair = begin(ws, Type.DOCUMENT, position(digits, index))
-        write_text(ws, literal(b"k"), name_of(ws, &node))
-        write_any(ws, literal(b"v"), value_of(ws, tree, &node), level + 2)
-        end(ws, pair)
-        left = node.next
-        index += 1
+    for index in range(layout.unplaced):
+        if ws.error != Error.FINE:
+            return
+        pair = pair_of(ws, pairs, step_of(ws, layout, layout.placed + index).pair)[0]
+        start = begin(ws, Type.DOCUMENT, position(digits, index))
+        write_text(ws, literal(b"k"), key_of(ws, &pair))
+        write_any(ws, literal(b"v"), value_of(ws, pairs, &pair), level + 2)
+        end(ws, start)
     end(ws, array)

@@ -7,7 +7,7 @@ there once occurs several times, several of them: protobuf defines merging as pa
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from exporter.transcode.native.workspace cimport MOST_SIZE, Error, Part, Workspace, fail, push_part
+from exporter.transcode.native.workspace cimport MOST_SIZE, Error, Part, Workspace, fail, push
 
 cdef enum:
     VARINT = 0
@@ -180,7 +180,7 @@ cdef inline bint next_part(Workspace *ws, Message *message) noexcept nogil:
     cdef Part part
     if message.parts == 0:
         return False
-    part = ws.parts.items[message.part]
+    part = (<Part *>ws.parts.items)[message.part]
     message.at = ws.payload + part.start
     message.end = message.at + part.size
     message.part += 1
@@ -257,6 +257,7 @@ cdef inline Message merged(Workspace *ws, Occurrences *occurrences) noexcept nog
     cdef uint32_t depth
     cdef Message message
     cdef Field field
+    cdef Part *part
     if occurrences.count == 0:
         return whole(ws.payload, 0, 0)
     depth = occurrences.first.depth + 1
@@ -266,8 +267,13 @@ cdef inline Message merged(Workspace *ws, Occurrences *occurrences) noexcept nog
     message = whole(ws.payload, 0, depth)
     message.part = ws.parts.size
     while next_occurrence(ws, &left, &field):
-        if field.bytes.size and not push_part(ws, <size_t>(field.bytes.data - ws.payload), field.bytes.size):
+        if field.bytes.size == 0:
+            continue
+        part = <Part *>push(ws, &ws.parts, sizeof(Part), 1)
+        if part is NULL:
             break
+        part.start = <uint32_t>(field.bytes.data - ws.payload)
+        part.size = <uint32_t>field.bytes.size
     message.parts = ws.parts.size - message.part
     if message.parts and depth > MOST_DEPTH:
         fail(ws, Error.MALFORMED)

@@ -1,8 +1,8 @@
 """The memory of one walk: where documents grow and where lists are kept while they are looked at.
 
-A workspace serves one payload at a time, and its memory is kept for the next. The lists `parts`, `nodes` and `slots`
-are used as stacks: whoever pushes remembers the size and sets it back. Elements are named by index, never by pointer,
-for growing moves them. An error is kept in the workspace and ends all loops, so that not every call needs its check.
+A workspace serves one payload at a time, and its memory is kept for the next. Whoever pushes to one of the stacks
+remembers its size and sets it back. Items are named by index, never by pointer, for growing moves them. An error is
+kept in the workspace and ends all loops, so that not every call needs its check.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -28,33 +28,11 @@ cdef struct Part:
     uint32_t start
     uint32_t size
 
-cdef struct Node:
-    # A field of a sub-document that grows out of dotted keys. A nested one has children, a value has none.
-    uint32_t name
-    uint32_t name_size
-    uint32_t parent
-    uint32_t next
-    uint32_t first_child
-    uint32_t last_child
-    uint32_t value
-    uint32_t value_size
-    uint32_t part
-    uint32_t parts
-
-cdef struct Parts:
-    Part *items
-    uint32_t size
+cdef struct Stack:
+    void *items
+    uint32_t size  # in items, as the capacity
     uint32_t capacity
-
-cdef struct Nodes:
-    Node *items
-    uint32_t size
-    uint32_t capacity
-
-cdef struct Slots:
-    uint32_t *items
-    uint32_t size
-    uint32_t capacity
+    size_t bytes  # allocated
 
 cdef struct Workspace:
     const uint8_t *payload
@@ -68,9 +46,12 @@ cdef struct Workspace:
     Buffer metric  # the element `metric`, made once for all data points of a metric
     Buffer origin  # the elements `resource` and `scope`, made once for all records of a scope
     Buffer ends  # uint32_t each: where a document ends in `out`
-    Parts parts
-    Nodes nodes
-    Slots slots
+    Stack parts  # Part
+    Stack pairs  # Pair (pairs.pxd)
+    Stack nodes  # Node (tree.pxd)
+    Stack slots  # uint32_t (tree.pxd)
+    Stack steps  # Step (layout.pxd)
+    void *layouts  # Layouts (layout.pxd), kept from payload to payload; NULL: none yet
     uint64_t secret[2]
 
 
@@ -79,56 +60,27 @@ cdef inline void fail(Workspace *ws, Error error) noexcept nogil:
         ws.error = error
 
 
-cdef inline void *grown(Workspace *ws, void *items, size_t item_size, size_t wanted, uint32_t *capacity) noexcept nogil:
-    """Room for at least `wanted` items; NULL, with the old ones left alone, where there is none."""
-    cdef size_t room = <size_t>capacity[0] * 2 if capacity[0] else 64
+cdef inline void *push(Workspace *ws, Stack *stack, size_t item_size, size_t count) noexcept nogil:
+    """Room for some new items at the top, yet to be set. NULL: no memory, and nothing was pushed."""
+    cdef size_t size = stack.size + count
+    if size > stack.capacity and not make_room(ws, stack, item_size, size):
+        return NULL
+    stack.size = <uint32_t>size
+    return <uint8_t *>stack.items + (size - count) * item_size
+
+
+cdef inline bint make_room(Workspace *ws, Stack *stack, size_t item_size, size_t wanted) noexcept nogil:
+    cdef size_t room = <size_t>stack.capacity * 2 if stack.capacity else 64
     cdef void *moved
     while room < wanted:
         room *= 2
-    if room >> 32:
-        fail(ws, Error.NO_MEMORY)
-        return NULL
-    moved = realloc(items, room * item_size)
+    moved = NULL if room >> 32 else realloc(stack.items, room * item_size)
     if moved is NULL:
         fail(ws, Error.NO_MEMORY)
-        return NULL
-    capacity[0] = <uint32_t>room
-    return moved
-
-
-cdef inline bint push_part(Workspace *ws, size_t start, size_t size) noexcept nogil:
-    cdef void *moved
-    if ws.parts.size == ws.parts.capacity:
-        moved = grown(ws, ws.parts.items, sizeof(Part), ws.parts.size + 1, &ws.parts.capacity)
-        if moved is NULL:
-            return False
-        ws.parts.items = <Part *>moved
-    ws.parts.items[ws.parts.size].start = <uint32_t>start
-    ws.parts.items[ws.parts.size].size = <uint32_t>size
-    ws.parts.size += 1
-    return True
-
-
-cdef inline Node *push_node(Workspace *ws) noexcept nogil:
-    """A new node, yet to be set: in place, for a copy of what was just written has to wait for it. NULL: no memory."""
-    cdef void *moved
-    if ws.nodes.size == ws.nodes.capacity:
-        moved = grown(ws, ws.nodes.items, sizeof(Node), ws.nodes.size + 1, &ws.nodes.capacity)
-        if moved is NULL:
-            return NULL
-        ws.nodes.items = <Node *>moved
-    ws.nodes.size += 1
-    return &ws.nodes.items[ws.nodes.size - 1]
-
-
-cdef inline bint resize_slots(Workspace *ws, size_t size) noexcept nogil:
-    cdef void *moved
-    if size > ws.slots.capacity:
-        moved = grown(ws, ws.slots.items, sizeof(uint32_t), size, &ws.slots.capacity)
-        if moved is NULL:
-            return False
-        ws.slots.items = <uint32_t *>moved
-    ws.slots.size = <uint32_t>size
+        return False
+    stack.items = moved
+    stack.capacity = <uint32_t>room
+    stack.bytes = room * item_size
     return True
 
 
@@ -185,14 +137,14 @@ cdef inline void reset(Workspace *ws, const uint8_t *payload, size_t limit) noex
     ws.limit = ws.room = limit
     ws.error = Error.FINE
     ws.out.size = ws.metric.size = ws.origin.size = ws.ends.size = 0
-    ws.parts.size = ws.nodes.size = ws.slots.size = 0
+    ws.parts.size = ws.pairs.size = ws.nodes.size = ws.slots.size = ws.steps.size = 0
 
 
 cdef inline size_t footprint(Workspace *ws) noexcept nogil:
-    """Bytes that the workspace holds."""
+    """Bytes that the workspace holds, but for the layouts, which are always as many."""
     return (
         ws.out.capacity + ws.metric.capacity + ws.origin.capacity + ws.ends.capacity
-        + ws.parts.capacity * sizeof(Part) + ws.nodes.capacity * sizeof(Node) + ws.slots.capacity * sizeof(uint32_t)
+        + ws.parts.bytes + ws.pairs.bytes + ws.nodes.bytes + ws.slots.bytes + ws.steps.bytes
     )
 
 
@@ -202,5 +154,8 @@ cdef inline void release(Workspace *ws) noexcept nogil:
     free(ws.origin.data)
     free(ws.ends.data)
     free(ws.parts.items)
+    free(ws.pairs.items)
     free(ws.nodes.items)
     free(ws.slots.items)
+    free(ws.steps.items)
+    free(ws.layouts)
