@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from exporter.interfaces import InsertResult
 
@@ -53,6 +53,12 @@ class ExporterMetrics:
             ("destination",),
             registry=registry,
         )
+
+        self._transcoder = Info(f"{PREFIX}_transcoder", "The transcoder at work", registry=registry)
+
+    def transcoder_chosen(self, name: str) -> None:
+        """Tell which transcoder it is: by its label `name`."""
+        self._transcoder.info({"name": name})
 
     def destination(self, name: str) -> DestinationMetrics:
         """The metrics of one destination."""

@@ -58,6 +58,7 @@ class Store:
         metrics = ExporterMetrics(registry)
         self._destinations = {name: MongoDestination(config, metrics) for name, config in self._configs.items()}
         self.transcoder = _transcoder(settings)
+        metrics.transcoder_chosen(self.transcoder.name)
         self._buffer: RetryBuffer | None = None
         self._delivery: Delivery | None = None
 

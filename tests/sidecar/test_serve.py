@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,6 +128,12 @@ def test_readyz_names_each_part(embedded: Running) -> None:
         "OTLP_MONGO_GRPC_ENDPOINT",
         "OTLP_MONGO_HTTP_ENDPOINT",
     }
+
+
+def test_metrics_tell_which_transcoder_is_at_work(embedded: Running) -> None:
+    _, text = embedded.get("/metrics")
+
+    assert re.search(r'^otlp_mongo_exporter_transcoder_info\{name="(native|reference)"\} 1\.0$', text, re.MULTILINE)
 
 
 def test_metrics_have_receiver_exporter_and_process(embedded: Running) -> None:
