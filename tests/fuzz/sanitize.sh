@@ -27,4 +27,5 @@ export LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS PYTHONMALLOC PYTHONPATH
 import exporter.transcode.native._transcoder, receiver.otlp_json.native._converter
 for built in exporter.transcode.native._transcoder, receiver.otlp_json.native._converter:
     assert '/sanitize/' in built.__file__, built.__file__"
-exec "$python" -P -m pytest -q --timeout 600 tests/exporter/transcode tests/receiver/otlp_json
+# `-o pythonpath=`: the project's setting would put the working folder first again.
+exec "$python" -P -m pytest -q -o pythonpath= --timeout 600 -n 2 tests/exporter/transcode tests/receiver/otlp_json
