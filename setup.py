@@ -17,8 +17,8 @@ NATIVE = "exporter/transcode/native"
 JSON = "receiver/otlp_json/native"
 FLAGS = shlex.split(os.environ.get("OTLP_MONGO_BUILD_CFLAGS", ""))
 REQUIRED = os.environ.get("OTLP_MONGO_BUILD_REQUIRE_NATIVE", "") == "1"
-# gcc thinks the many small functions too many to put each into its callers, which is where the names of fields turn into
-# constants: that is a fifth of the transcoder's time (docs/fast-path.md). Other compilers pass over these parameters.
+# gcc thinks the many small functions too many to put each into its callers, which is where the names of fields turn
+# into constants: that is a fifth of the transcoder's time (docs/fast-path.md). Other compilers pass over these.
 INLINE = ["--param", "max-inline-insns-single=600", "--param", "inline-unit-growth=300"]
 # gcc cannot see that a field is set to what its tag or its kind says, and asks for a zero in each.
 CFLAGS = ["-O3", "-Wno-maybe-uninitialized", *INLINE, *FLAGS]
