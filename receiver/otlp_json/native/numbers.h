@@ -16,9 +16,9 @@ typedef struct {
 
 enum {
     JSON_MOST_DIGITS = 20,      /* of a whole one, its sign counted */
-    JSON_MOST_EXACT_POWER = 22, /* of ten, in a double */
-    JSON_MOST_EXPONENT = 100000 /* beyond, all is 0 or infinite: the count stops */
+    JSON_MOST_EXACT_POWER = 22 /* of ten, in a double */
 };
+#define JSON_MOST_EXPONENT INT64_C(100000000000000000) /* no number has as many digits: beyond, the count stops */
 
 static inline int json_is_digit(uint8_t letter) { return letter >= '0' && letter <= '9'; }
 
@@ -33,9 +33,9 @@ static inline const uint8_t *json_digits(const uint8_t *at, const uint8_t *end, 
 }
 
 /* The exponent at `at`, which is an E. NULL: there is none. */
-static inline const uint8_t *json_exponent(const uint8_t *at, const uint8_t *end, long *exponent) {
+static inline const uint8_t *json_exponent(const uint8_t *at, const uint8_t *end, int64_t *exponent) {
     int negative = 0;
-    long power = 0;
+    int64_t power = 0;
     if (++at != end && (*at == '+' || *at == '-')) negative = *at++ == '-';
     if (at == end || !json_is_digit(*at)) return NULL;
     for (; at != end && json_is_digit(*at); at++)
@@ -46,12 +46,13 @@ static inline const uint8_t *json_exponent(const uint8_t *at, const uint8_t *end
 
 /* The nearest double. Few digits and a small power of ten are exact in doubles, so that their quotient or product is
  * rounded once, as it should be (Clinger, "How to Read Floating Point Numbers Accurately", 1990). */
-static inline int json_real(const uint8_t *start, const uint8_t *stop, uint64_t mantissa, int dropped, long exponent,
+static inline int json_real(const uint8_t *start, const uint8_t *stop, uint64_t mantissa, int dropped, int64_t exponent,
                             double *real) {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     char *read;
-    if (!dropped && mantissa <= (uint64_t)1 << 53 && labs(exponent) <= JSON_MOST_EXACT_POWER) {
+    if (!dropped && mantissa <= (uint64_t)1 << 53 && exponent >= -JSON_MOST_EXACT_POWER &&
+        exponent <= JSON_MOST_EXACT_POWER) {
         *real = exponent < 0 ? (double)mantissa / powers[-exponent] : (double)mantissa * powers[exponent];
         return 1;
     }
@@ -66,7 +67,7 @@ static inline const uint8_t *json_number(const uint8_t *at, const uint8_t *end, 
     const uint8_t *start = at, *digits, *point;
     uint64_t mantissa = 0;
     int dropped = 0, fraction = 0;
-    long power = 0;
+    int64_t power = 0;
     number->negative = at != end && *at == '-';
     at += number->negative;
     digits = at;
@@ -79,10 +80,10 @@ static inline const uint8_t *json_number(const uint8_t *at, const uint8_t *end, 
         point = ++at;
         at = json_digits(at, end, &mantissa, &dropped);
         if (at == point) return NULL;
-        power = point - at < -JSON_MOST_EXPONENT ? -JSON_MOST_EXPONENT : (long)(point - at);
+        power = point - at;
     }
     if (at != end && (*at | 0x20) == 'e') {
-        long exponent = 0;
+        int64_t exponent = 0;
         fraction = 1;
         at = json_exponent(at, end, &exponent);
         if (!at) return NULL;

@@ -130,6 +130,43 @@ async def test_small_wrong_body_is_judged_off_the_event_loop_as_well(converter: 
         await converter.to_protobuf_async(TRACES, spans('{"name":7}').encode())
 
 
+ZEROS = "0" * 150_000
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize(
+    "number",
+    [
+        f"0.{ZEROS}1e100001",
+        f"0.{ZEROS}1e150001",
+        f"0.{ZEROS}12345678901234567890e150003",
+        f"1{ZEROS}e-150000",
+        f"1{ZEROS}.{ZEROS}e-149990",
+        f"1e{ZEROS}5",
+        f"1e-{ZEROS}",
+        "1e-99999999999999999999999",
+        "0e99999999999999999999999",
+        "1e99999999999999999999999",
+        f"{ZEROS}1",
+        "2.2250738585072011e-308",
+        "1.7976931348623158e308",
+        "1.7976931348623159e308",
+        "4.9406564584124654e-324",
+        "2.4703282292062327e-324",
+        "9007199254740993",
+        "9007199254740992.999999999999999999999",
+        "1e23",
+        "8.5e22",
+        "123456789e-22",
+    ],
+    ids=lambda number: number.replace(ZEROS, "0…0"),
+)
+def test_number_is_rounded_as_by_the_reference(number: str, quote: str) -> None:
+    fuzzing = pytest.importorskip("tests.fuzz.json_differential", exc_type=ImportError)
+
+    assert not fuzzing.difference(METRICS, histogram(quote + number + quote))
+
+
 def field(name: str) -> Field:
     return Field(
         name=name,
