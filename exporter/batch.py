@@ -75,16 +75,17 @@ class BatchFactory:
         self._deduplicate = deduplicate
         self._clock = clock
 
-    def make(self, signal: Signal, payload: bytes) -> Batch:
-        """Check a payload and make a batch of it.
+    def make(self, signal: Signal, payload: bytes, within: int | None = None) -> Batch:
+        """Check a payload and make a batch of it. `within`: see Transcoder.
 
         Takes CPU time in proportion to the payload: on an event loop, use `make_async`.
 
         Raises:
             MalformedPayload: it is no valid export request of the signal.
+            LargerThanAsked: to check it takes more than was asked for.
         """
         received = self._clock()
-        inspection = self._transcoder.inspect(signal, payload)
+        inspection = self._transcoder.inspect(signal, payload, within)
         if self._deduplicate and inspection.first_unix_nano:
             base_id = content_id(signal, payload, inspection.first_unix_nano)
         else:

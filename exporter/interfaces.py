@@ -37,16 +37,23 @@ class Documents:
             yield self[index]
 
 
+class LargerThanAsked(Exception):
+    """A transcoder was to write so many bytes of documents at most, and they are more."""
+
+
 class Transcoder(Protocol):
-    """Turns OTLP bytes into documents (docs/documents.md). Its methods take CPU time and may be called in threads."""
+    """Turns OTLP bytes into documents (docs/documents.md). Its methods take CPU time and may be called in threads.
+
+    `within`: give up after so many bytes of documents, with LargerThanAsked. A small payload can stand for many.
+    """
 
     name: str
 
-    def inspect(self, signal: Signal, payload: bytes) -> Inspection:
+    def inspect(self, signal: Signal, payload: bytes, within: int | None = None) -> Inspection:
         """Check a payload whole. Raises MalformedPayload."""
         ...
 
-    def transcode(self, batch: Batch) -> Documents:
+    def transcode(self, batch: Batch, within: int | None = None) -> Documents:
         """The documents of a batch, in the order of its records. The batch was inspected before."""
         ...
 

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 from exporter.transcode.native.request cimport Census, Signal, inspect_request, write_request
 from exporter.transcode.native.workspace cimport Error, Workspace, footprint, release, reset
 
-from exporter.interfaces import Documents, Inspection
+from exporter.interfaces import Documents, Inspection, LargerThanAsked
 from exporter.transcode.errors import malformed, too_large
 from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
 
@@ -51,31 +51,32 @@ cdef class NativeTranscoder:
         self._secret = os.urandom(16)
         self._idle = []
 
-    def inspect(self, signal, bytes payload not None):
+    def inspect(self, signal, bytes payload not None, within=None):
         """See `exporter.interfaces.Transcoder`."""
         cdef _Memory memory = self._take()
         cdef Workspace *workspace = &memory.workspace
         cdef const uint8_t *data = <const uint8_t *>PyBytes_AS_STRING(payload)
         cdef size_t size = len(payload)
-        cdef size_t limit = self._limit
+        cdef size_t limit = self._bound(within)
         cdef Signal which = _SIGNALS[signal.name]
         cdef Census census
+        cdef size_t most = self._limit
         with nogil:
             reset(workspace, data, limit)
             inspect_request(workspace, which, data, size, &census)
-            if workspace.error == Error.FINE and census.most_bytes > limit:
+            if workspace.error == Error.FINE and census.most_bytes > most:
                 write_request(workspace, which, data, size)
-        self._finish(memory, signal, payload)
+        self._finish(memory, signal, payload, limit)
         return Inspection(census.records, census.first_unix_nano)
 
-    def transcode(self, batch):
+    def transcode(self, batch, within=None):
         """See `exporter.interfaces.Transcoder`."""
         cdef _Memory memory = self._take()
         cdef Workspace *workspace = &memory.workspace
         cdef bytes payload = batch.payload
         cdef const uint8_t *data = <const uint8_t *>PyBytes_AS_STRING(payload)
         cdef size_t size = len(payload)
-        cdef size_t limit = self._limit
+        cdef size_t limit = self._bound(within)
         cdef Signal which = _SIGNALS[batch.signal.name]
         cdef object base_id = batch.base_id
         cdef bytes documents
@@ -88,7 +89,7 @@ cdef class NativeTranscoder:
             reset(workspace, data, limit)
             write_request(workspace, which, data, size)
         if workspace.error != Error.FINE:
-            self._finish(memory, batch.signal, payload)
+            self._finish(memory, batch.signal, payload, limit)
         documents = PyBytes_FromStringAndSize(NULL, workspace.out.size)
         target = PyBytes_AS_STRING(documents)
         with nogil:
@@ -98,19 +99,29 @@ cdef class NativeTranscoder:
         offsets.data.as_uints[0] = 0
         if workspace.ends.size:
             memcpy(&offsets.data.as_uints[1], workspace.ends.data, workspace.ends.size)
-        self._finish(memory, batch.signal, payload)
+        self._finish(memory, batch.signal, payload, limit)
         return Documents(documents, offsets)
 
     cdef _Memory _take(self):
         return self._idle.pop() if self._idle else _Memory(self._secret)
 
-    cdef object _finish(self, _Memory memory, object signal, bytes payload):
+    cdef size_t _bound(self, object within) except 0:
+        """What documents may take now, in bytes."""
+        return self._limit if within is None else min(self._limit, max(1, within))
+
+    cdef object _finish(self, _Memory memory, object signal, bytes payload, size_t limit):
         """Keep the memory for the next payload unless it is much, and raise what went wrong."""
         cdef Error error = memory.workspace.error
         if footprint(&memory.workspace) <= _KEPT_BYTES:
             self._idle.append(memory)
+        else:
+            with nogil:  # hundreds of megabytes take a while to give back
+                release(&memory.workspace)
+            memset(&memory.workspace, 0, sizeof(Workspace))
         if error == Error.MALFORMED:
             raise malformed(signal, payload)
+        if error == Error.TOO_LARGE and limit < self._limit:
+            raise LargerThanAsked
         if error == Error.TOO_LARGE:
             raise too_large(signal, self._limit)
         if error == Error.NO_MEMORY:

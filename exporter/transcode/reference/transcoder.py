@@ -11,7 +11,7 @@ from bson.binary import UUID_SUBTYPE
 from google.protobuf.message import DecodeError
 
 from exporter.batch import Batch
-from exporter.interfaces import Documents, Inspection
+from exporter.interfaces import Documents, Inspection, LargerThanAsked
 from exporter.signals import SIGNALS, Signal
 from exporter.transcode.errors import malformed, too_large
 from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
@@ -34,7 +34,7 @@ class ReferenceTranscoder:
         self._limit = max_documents_bytes
         self._requests = {name: with_byte_strings(SIGNALS[name].request) for name in WALKS}
 
-    def inspect(self, signal: Signal, payload: bytes) -> Inspection:
+    def inspect(self, signal: Signal, payload: bytes, within: int | None = None) -> Inspection:
         """See `exporter.interfaces.Transcoder`."""
         request = self._parse(signal, payload)
         walk = WALKS[signal.name]
@@ -47,14 +47,14 @@ class ReferenceTranscoder:
             if not first_unix_nano:
                 first_unix_nano = next(filter(None, map(walk.unix_nano, series.records)), 0)
         if most_bytes > self._limit:
-            for _ in self._documents(signal, request, base_id=0, received_unix_nano=0):
+            for _ in self._documents(signal, request, 0, 0, within):
                 pass
         return Inspection(records, first_unix_nano)
 
-    def transcode(self, batch: Batch) -> Documents:
+    def transcode(self, batch: Batch, within: int | None = None) -> Documents:
         """See `exporter.interfaces.Transcoder`."""
         request = self._parse(batch.signal, batch.payload)
-        documents = list(self._documents(batch.signal, request, batch.base_id, batch.received_unix_nano))
+        documents = list(self._documents(batch.signal, request, batch.base_id, batch.received_unix_nano, within))
         return Documents(b"".join(documents), list(accumulate(map(len, documents), initial=0)))
 
     def _parse(self, signal: Signal, payload: bytes) -> Proto:
@@ -63,9 +63,11 @@ class ReferenceTranscoder:
         except DecodeError:
             raise malformed(signal, payload) from None
 
-    def _documents(self, signal: Signal, request: Proto, base_id: int, received_unix_nano: int) -> Iterator[bytes]:
-        """Raises MalformedPayload when they become too many bytes."""
-        room = self._limit
+    def _documents(
+        self, signal: Signal, request: Proto, base_id: int, received_unix_nano: int, within: int | None
+    ) -> Iterator[bytes]:
+        """Raises MalformedPayload, or LargerThanAsked, when they become too many bytes."""
+        bound = room = self._limit if within is None else min(self._limit, within)
         record_id = base_id
         for series, tail in groups(WALKS[signal.name], request):
             for record in series.records:
@@ -74,6 +76,8 @@ class ReferenceTranscoder:
                 document.update(tail)
                 encoded = bson.encode(document)
                 room -= len(encoded)
+                if room < 0 and bound < self._limit:
+                    raise LargerThanAsked
                 if room < 0:
                     raise too_large(signal, self._limit)
                 yield encoded

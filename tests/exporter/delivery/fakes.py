@@ -33,10 +33,10 @@ class FakeTranscoder:
         self.poison: set[int] = set()
         """Base ids of batches that cannot be transcoded."""
 
-    def inspect(self, signal: Signal, payload: bytes) -> Inspection:
+    def inspect(self, signal: Signal, payload: bytes, within: int | None = None) -> Inspection:
         raise AssertionError("delivery inspects nothing")
 
-    def transcode(self, batch: Batch) -> Documents:
+    def transcode(self, batch: Batch, within: int | None = None) -> Documents:
         if batch.base_id in self.poison:
             raise ValueError("poison")
         return documents_of(str(batch.base_id + index) for index in range(batch.records))

@@ -13,7 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from exporter.batch import Batch
 from exporter.errors import MalformedPayload
-from exporter.interfaces import Documents, Transcoder
+from exporter.interfaces import Documents, LargerThanAsked, Transcoder
 from exporter.signals import TRACES
 from exporter.transcode.reference import ReferenceTranscoder
 
@@ -51,6 +51,34 @@ def test_inspect_documents_of_exactly_the_bound_are_taken_and_of_a_byte_more_ref
     assert len(taken) == 20
     with pytest.raises(MalformedPayload, match=f"would take more than {size - 1} bytes as documents"):
         make(max_documents_bytes=size - 1).inspect(TRACES, payload)
+
+
+@both
+def test_transcode_within_fewer_bytes_than_the_documents_take_gives_up(make: Callable[..., Transcoder]) -> None:
+    transcoder = make()
+    batch = Batch(TRACES, spans(20, resource_text="r" * 1000), 0, 0, 20)
+    documents = transcoder.transcode(batch)
+
+    within = transcoder.transcode(batch, len(documents.buffer))
+
+    assert within == documents
+    with pytest.raises(LargerThanAsked):
+        transcoder.transcode(batch, len(documents.buffer) - 1)
+    assert transcoder.transcode(batch) == documents  # what was given up left nothing behind
+
+
+@both
+def test_inspect_within_fewer_bytes_gives_up_only_where_the_bound_is_in_doubt(make: Callable[..., Transcoder]) -> None:
+    payload = spans(20, resource_text="r" * 1000)
+    size = len(transcode(make(), payload).buffer)
+
+    plain = make().inspect(TRACES, payload, 1)
+
+    assert plain.records == 20
+    with pytest.raises(LargerThanAsked):
+        make(max_documents_bytes=size).inspect(TRACES, payload, size - 1)
+    with pytest.raises(MalformedPayload, match="would take more than"):
+        make(max_documents_bytes=size - 1).inspect(TRACES, payload, size)
 
 
 @both
