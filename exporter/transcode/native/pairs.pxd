@@ -2,17 +2,14 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from exporter.transcode.native.plain cimport KEY, VALUE, plain_pair
 from exporter.transcode.native.wire cimport (
-    LEN, MOST_DEPTH, Bytes, Field, Message, Occurrences, merged, next_field, next_message, note, whole,
+    MOST_DEPTH, Bytes, Field, Message, Occurrences, merged, next_field, next_message, note, rest, whole,
 )
 from exporter.transcode.native.workspace cimport Workspace, push
 
 cdef extern from "text.h" nogil:
     uint64_t otlp_mix(uint64_t hashed, const uint8_t *payload, const uint8_t *at, size_t size)
-
-cdef enum:
-    KEY = 1 << 3 | LEN
-    VALUE = 2 << 3 | LEN
 
 cdef struct Pair:
     uint32_t key
@@ -51,19 +48,14 @@ cdef inline Pairs read_pairs(Workspace *ws, Occurrences *occurrences) noexcept n
 
 
 cdef inline bint read_plain_pair(Workspace *ws, Message message, Pair *pair) noexcept nogil:
-    """Read a pair as nearly all are: a key and then a value, both short. False: it is not."""
-    cdef const uint8_t *at = message.at
-    cdef size_t size = message.end - at
-    cdef size_t value  # where it begins
-    if size < 4 or at[0] != KEY or at[1] >= 0x80 or message.parts or message.depth >= MOST_DEPTH:
+    cdef uint32_t start = <uint32_t>(message.at - ws.payload)
+    cdef size_t value = plain_pair(rest(message))
+    if value == 0 or message.parts or message.depth >= MOST_DEPTH:
         return False
-    value = <size_t>at[1] + 4
-    if value > size or at[value - 2] != VALUE or at[value - 1] >= 0x80 or value + at[value - 1] != size:
-        return False
-    pair.key = <uint32_t>(at - ws.payload) + 2
-    pair.key_size = at[1]
-    pair.value = <uint32_t>(at - ws.payload + value)
-    pair.value_size = at[value - 1]
+    pair.key = start + 2
+    pair.key_size = message.at[1]
+    pair.value = start + <uint32_t>value
+    pair.value_size = message.at[value - 1]
     pair.part = pair.parts = 0
     return True
 

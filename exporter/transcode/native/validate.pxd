@@ -2,11 +2,13 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from exporter.transcode.native.plain cimport plain_pair, plain_value
 from exporter.transcode.native.wire cimport LEN, MOST_DEPTH, Bytes, Field, read_field, read_varint
 
 cdef extern from "schema.h" nogil:
     enum:
         OTLP_FIELDS
+        OTLP_KEY_VALUE
         OTLP_OPAQUE
         OTLP_PACKED_FIXED64
         OTLP_PACKED_VARINT
@@ -36,11 +38,24 @@ cdef inline bint is_valid(Bytes message, uint32_t kind, uint32_t depth) noexcept
 
 
 cdef inline bint is_valid_content(Bytes content, uint32_t kind, uint32_t depth) noexcept nogil:
+    if kind == OTLP_KEY_VALUE and depth + 2 <= MOST_DEPTH and is_plain(content):
+        return True
     if kind == OTLP_PACKED_FIXED64:
         return content.size % 8 == 0
     if kind == OTLP_PACKED_VARINT:
         return are_varints(content)
     return is_valid(content, kind, depth + 1)
+
+
+cdef inline bint is_plain(Bytes pair) noexcept nogil:
+    """Whether a KeyValue and its value are plain, and so valid."""
+    cdef size_t start = plain_pair(pair)
+    cdef Bytes value
+    if start == 0:
+        return False
+    value.data = pair.data + start
+    value.size = pair.size - start
+    return plain_value(value) != 0
 
 
 cdef inline bint are_varints(Bytes packed) noexcept nogil:

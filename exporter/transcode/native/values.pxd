@@ -1,25 +1,23 @@
 """AnyValue and attribute lists, written as elements (docs/documents.md, Values and Attributes)."""
 
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from exporter.transcode.native.bson cimport (
     Type, begin, end, literal, position, write_64, write_binary, write_bool, write_null, write_text,
 )
 from exporter.transcode.native.layout cimport Layout, Step, StepKind, drop_layout, lay_out, name_of, step_of
 from exporter.transcode.native.pairs cimport Pair, Pairs, drop_pairs, key_of, pair_of, read_pairs, value_of
+from exporter.transcode.native.plain cimport BOOL_VALUE, DOUBLE_VALUE, INT_VALUE, STRING_VALUE, plain_value
 from exporter.transcode.native.tree cimport MOST_LEVELS
 from exporter.transcode.native.wire cimport (
-    I64, LEN, VARINT, Bytes, Field, Message, Occurrences, merged, next_field, next_message, note,
+    LEN, VARINT, Bytes, Field, Message, Occurrences, merged, next_field, next_message, note, rest,
 )
 from exporter.transcode.native.workspace cimport Error, Workspace
 
 cdef enum:
     LIST_VALUES = 1 << 3 | LEN
 
-    STRING_VALUE = 1 << 3 | LEN
-    BOOL_VALUE = 2 << 3 | VARINT
-    INT_VALUE = 3 << 3 | VARINT
-    DOUBLE_VALUE = 4 << 3 | I64
     ARRAY_VALUE = 5 << 3 | LEN
     KVLIST_VALUE = 6 << 3 | LEN
     BYTES_VALUE = 7 << 3 | LEN
@@ -30,6 +28,20 @@ cdef struct AnyValue:
     uint64_t bits
     Bytes bytes
     Occurrences occurrences  # of the array or the map
+
+cdef inline bint read_plain_any(Message message, AnyValue *value) noexcept nogil:
+    value.which = 0 if message.parts else plain_value(rest(message))
+    if value.which == 0:
+        return False
+    if value.which == STRING_VALUE:
+        value.bytes.data = message.at + 2
+        value.bytes.size = message.at[1]
+    elif value.which == DOUBLE_VALUE:
+        memcpy(&value.bits, message.at + 1, 8)
+    else:
+        value.bits = message.at[1]
+    return True
+
 
 cdef inline void read_any(Workspace *ws, Message message, AnyValue *value) noexcept nogil:
     """The last member set wins; occurrences of an array or a map in a row are one, merged."""
@@ -53,7 +65,8 @@ cdef inline void read_any(Workspace *ws, Message message, AnyValue *value) noexc
 cdef inline void write_any(Workspace *ws, Bytes name, Message message, uint32_t level) noexcept nogil:
     """Write a value as an element. `level`: how deep it stands in the document."""
     cdef AnyValue value
-    read_any(ws, message, &value)
+    if not read_plain_any(message, &value):
+        read_any(ws, message, &value)
     if value.which == STRING_VALUE:
         write_text(ws, name, value.bytes)
     elif value.which == INT_VALUE:

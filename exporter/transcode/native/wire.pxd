@@ -234,6 +234,14 @@ cdef inline Message whole(const uint8_t *data, size_t size, uint32_t depth) noex
     return message
 
 
+cdef inline Bytes rest(Message message) noexcept nogil:
+    """What is left of a message, or of its present part."""
+    cdef Bytes bytes
+    bytes.data = message.at
+    bytes.size = message.end - message.at
+    return bytes
+
+
 cdef inline Message inner(Workspace *ws, Bytes bytes, uint32_t depth) noexcept nogil:
     """A message that stands in `depth` others. Too deep: malformed, and empty."""
     if depth > MOST_DEPTH:
