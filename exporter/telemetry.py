@@ -10,7 +10,7 @@ from exporter.interfaces import InsertResult
 
 PREFIX = "otlp_mongo_exporter"
 _BY_COLLECTION = ("destination", "collection")
-_DOCUMENT_BUCKETS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2000)
+_DOCUMENT_BUCKETS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 4000)
 _DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 

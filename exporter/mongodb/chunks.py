@@ -12,8 +12,8 @@ from exporter.interfaces import Documents, Refusal
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 """MongoDB manual, "MongoDB Limits and Thresholds", BSON Document Size."""
 
-MAX_CHUNK_DOCUMENTS = 2000
-"""Little is gained by the document from 500 to 2,000, and no insert shall hold up others for long."""
+MAX_CHUNK_DOCUMENTS = 4000
+"""A command costs the driver as much as some hundred documents; but no insert shall hold up others for long."""
 
 MAX_CHUNK_BYTES = 8 * 1024 * 1024
 """Far below the 48,000,000 bytes that a message may have, for the same reason, and below the 16 MiB that PyMongo

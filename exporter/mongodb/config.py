@@ -35,7 +35,7 @@ class MongoConfig:
     """For one connection, TLS included: a far one takes several round trips."""
     max_pool_size: int = 16
     inserts_in_flight: int = 2
-    """Insert commands that are under way at a time, for each collection. Calls beyond wait and go together."""
+    """Insert commands under way at most, for each collection. Small calls go together, one insert at a time."""
 
     def client_options(self) -> dict[str, Any]:
         """The driver's options: those of the URI are left out, so that they hold."""

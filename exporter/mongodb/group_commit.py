@@ -1,7 +1,8 @@
 """Group commit: calls that come while inserts are under way go together in the next one.
 
-Small requests cost MongoDB and the driver by the command far more than by the document, so what waits is sent at once.
-A call that finds a free slot goes at once: nothing waits for company.
+Small requests cost MongoDB and the driver by the command far more than by the document, so what waits is sent together.
+A call that finds no insert under way goes at once. Beside one, it waits for its end, or for as much company as is worth
+an insert of its own: two small ones at a time share the work of one, and cost twice.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from exporter.errors import DestinationUnavailable
 from exporter.interfaces import Documents, InsertResult
 from exporter.mongodb.chunks import MAX_CHUNK_BYTES, MAX_CHUNK_DOCUMENTS
 from exporter.mongodb.inserter import Written
+
+_WORTH_ITS_OWN = 0.5
+"""The part of what an insert takes, in documents or bytes, that is not to wait for another to end."""
 
 Write = Callable[[Sequence[Documents]], Awaitable[Written]]
 
@@ -47,6 +51,8 @@ class GroupCommit:
         self._max_documents = max_documents
         self._max_bytes = max_bytes
         self._waiting: deque[_Call] = deque()
+        self._waiting_documents = 0
+        self._waiting_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
 
@@ -62,6 +68,8 @@ class GroupCommit:
             raise DestinationUnavailable("the destination is stopped")
         call = _Call(documents, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
+        self._waiting_documents += len(documents)
+        self._waiting_bytes += len(documents.buffer)
         self._start_inserts()
         return await call.result
 
@@ -70,6 +78,7 @@ class GroupCommit:
         self._stopped = True
         _fail(self._waiting, DestinationUnavailable("the destination is stopping"))
         self._waiting.clear()
+        self._waiting_documents = self._waiting_bytes = 0
         if not self._tasks:
             return
         _, late = await asyncio.wait(self._tasks, timeout=grace)
@@ -79,10 +88,18 @@ class GroupCommit:
             await asyncio.wait(late)
 
     def _start_inserts(self) -> None:
-        while len(self._tasks) < self._in_flight and (calls := self._next_calls()):
+        while self._has_slot() and (calls := self._next_calls()):
             task = asyncio.create_task(self._insert(calls))
             self._tasks.add(task)
             task.add_done_callback(self._insert_done)
+
+    def _has_slot(self) -> bool:
+        if not self._tasks:
+            return True
+        return len(self._tasks) < self._in_flight and (
+            self._waiting_documents >= self._max_documents * _WORTH_ITS_OWN
+            or self._waiting_bytes >= self._max_bytes * _WORTH_ITS_OWN
+        )
 
     def _insert_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -100,6 +117,8 @@ class GroupCommit:
                     break
                 calls.append(call)
             self._waiting.popleft()
+            self._waiting_documents -= len(call.documents)
+            self._waiting_bytes -= len(call.documents.buffer)
         return calls
 
     async def _insert(self, calls: Sequence[_Call]) -> None:

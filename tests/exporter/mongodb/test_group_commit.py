@@ -36,7 +36,7 @@ async def _calls(group: GroupCommit, *counts: int) -> list[asyncio.Task[InsertRe
     return tasks
 
 
-async def test_insert_while_others_are_in_flight_go_together_in_the_next() -> None:
+async def test_insert_small_ones_while_one_is_in_flight_go_together_in_the_next() -> None:
     gate = _Gate()
     group = GroupCommit(gate.write, in_flight=2)
 
@@ -45,9 +45,53 @@ async def test_insert_while_others_are_in_flight_go_together_in_the_next() -> No
     gate.answer.set_result(Written((), ()))
     results = await asyncio.gather(*tasks)
 
-    assert before == [[1], [2]]
-    assert gate.inserts == [[1], [2], [3, 4, 5]]
+    assert before == [[1]]
+    assert gate.inserts == [[1], [2, 3, 4, 5]]
     assert [result.inserted for result in results] == [1, 2, 3, 4, 5]
+
+
+async def test_insert_half_of_the_documents_of_an_insert_go_beside_one_in_flight() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=2, max_documents=10)
+
+    tasks = await _calls(group, 1, 4, 1, 9)
+    before = list(gate.inserts)
+    gate.answer.set_result(Written((), ()))
+    await asyncio.gather(*tasks)
+
+    assert before == [[1], [4, 1]]
+    assert gate.inserts == [[1], [4, 1], [9]]
+
+
+async def test_insert_half_of_the_bytes_of_an_insert_go_beside_one_in_flight() -> None:
+    gate = _Gate()
+    size = len(numbered([0]).buffer)
+    group = GroupCommit(gate.write, in_flight=2, max_bytes=10 * size)
+
+    tasks = await _calls(group, 1, 4, 1)
+    before = list(gate.inserts)
+    gate.answer.set_result(Written((), ()))
+    await asyncio.gather(*tasks)
+
+    assert before == [[1], [4, 1]]
+
+
+async def test_insert_cancelled_ones_no_longer_count_as_waiting() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=2, max_documents=10)
+    head, cancelled = await _calls(group, 1, 4)
+    cancelled.cancel()
+    gate.answer.set_result(Written((), ()))
+    await head
+    gate.answer = asyncio.get_running_loop().create_future()
+
+    tasks = await _calls(group, 1, 4)
+    before = list(gate.inserts)
+    gate.answer.set_result(Written((), ()))
+    await asyncio.gather(*tasks)
+
+    assert before == [[1], [1]]
+    assert gate.inserts == [[1], [1], [4]]
 
 
 async def test_insert_together_gives_each_caller_its_own_share() -> None:
