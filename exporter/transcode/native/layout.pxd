@@ -57,8 +57,12 @@ cdef inline Layout lay_out(Workspace *ws, Pairs *pairs, uint32_t level) noexcept
     cdef Layout layout
     cdef Tree tree
     cdef uint64_t hashed = (pairs.keys_hash ^ level << 16 ^ pairs.count) | 1
-    cdef KeptLayout *kept = find_kept(ws, pairs, level, hashed)
+    cdef KeptLayout *kept
     layout.first = ws.steps.size
+    layout.placed = layout.unplaced = 0
+    if pairs.count == 0:
+        return layout
+    kept = find_kept(ws, pairs, level, hashed)
     if kept is not NULL:
         layout.placed = kept.placed
         layout.unplaced = kept.unplaced
