@@ -58,7 +58,7 @@ def page(done: Run, command: str) -> str:
 def _introduction(plan: Plan) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, on {description()}.\n\n"
-        f"Medians over rounds ({plan.rounds}), each subject in turn in each round, {plan.seconds:g} s measured after "
+        f"Medians over rounds ({_rounds(plan)}), each subject in turn in each round, {plan.seconds:g} s measured after "
         f"{plan.warm_up_seconds:g} s to warm up. Before the first, {plan.fill_seconds:g} s of load go unmeasured into "
         "the new MongoDB: until its oplog and cache are full, inserts cost it less than later. CPU time is the "
         "processes' own, as the operating system accounts for it, divided by the records acknowledged. Requests are "
@@ -69,6 +69,15 @@ def _introduction(plan: Plan) -> str:
         "least disturbed counts. `rotel` and `collector` receive and throw away; the insert-only client starts from "
         f"ready documents.\n\n{_VIA_COLLECTOR}"
     )
+
+
+def _rounds(plan: Plan) -> str:
+    more = [
+        f"{plan.rounds + scenario.extra_rounds} for {scenario.title}"
+        for scenario in plan.scenarios
+        if scenario.extra_rounds
+    ]
+    return "; ".join((str(plan.rounds), *more))
 
 
 def ratio_table(results: Results, ratios: Sequence[Ratio] = RATIOS) -> str:

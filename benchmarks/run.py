@@ -83,7 +83,7 @@ def _order(plan: Plan, targets: Mapping[str, Target]) -> Sequence[tuple[Scenario
     return [
         (scenario, subject)
         for scenario in plan.scenarios
-        for _ in range(plan.rounds)
+        for _ in range(plan.rounds + scenario.extra_rounds)
         for subject in scenario.subjects
         if subject == CEILING or not targets[subject].missing
     ]
