@@ -25,10 +25,12 @@ _WORTH_ITS_OWN = 0.5
 Write = Callable[[Sequence[Documents]], Awaitable[Written]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Call:
     documents: Documents
     result: asyncio.Future[InsertResult]
+    insert: asyncio.Task[None] | None = None
+    """Under way with its documents."""
 
 
 class GroupCommit:
@@ -53,13 +55,15 @@ class GroupCommit:
         self._waiting: deque[_Call] = deque()
         self._waiting_documents = 0
         self._waiting_bytes = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._inserts: dict[asyncio.Task[None], int] = {}
+        """Those under way, and how many callers wait for each."""
         self._stopped = False
 
     async def insert(self, documents: Documents) -> InsertResult:
         """Insert, together with what else waits. Indexes in the result are those of `documents`.
 
         A caller that is cancelled takes its documents back if they have not been sent, and disturbs no other caller.
+        An insert that nobody waits for any more is given up: it may hang on a dead connection, and others wait for it.
 
         Raises:
             DestinationUnavailable: some may be stored and some not, or `stop` came first.
@@ -71,7 +75,11 @@ class GroupCommit:
         self._waiting_documents += len(documents)
         self._waiting_bytes += len(documents.buffer)
         self._start_inserts()
-        return await call.result
+        try:
+            return await call.result
+        except asyncio.CancelledError:
+            self._leave(call.insert)
+            raise
 
     async def stop(self, grace: float) -> None:
         """Fail what waits, and give what is under way `grace` seconds."""
@@ -79,9 +87,9 @@ class GroupCommit:
         _fail(self._waiting, DestinationUnavailable("the destination is stopping"))
         self._waiting.clear()
         self._waiting_documents = self._waiting_bytes = 0
-        if not self._tasks:
+        if not self._inserts:
             return
-        _, late = await asyncio.wait(self._tasks, timeout=grace)
+        _, late = await asyncio.wait(self._inserts, timeout=grace)
         for task in late:
             task.cancel()
         if late:
@@ -90,19 +98,27 @@ class GroupCommit:
     def _start_inserts(self) -> None:
         while self._has_slot() and (calls := self._next_calls()):
             task = asyncio.create_task(self._insert(calls))
-            self._tasks.add(task)
+            self._inserts[task] = len(calls)
+            for call in calls:
+                call.insert = task
             task.add_done_callback(self._insert_done)
 
+    def _leave(self, insert: asyncio.Task[None] | None) -> None:
+        if insert in self._inserts:
+            self._inserts[insert] -= 1
+            if not self._inserts[insert]:
+                insert.cancel()
+
     def _has_slot(self) -> bool:
-        if not self._tasks:
+        if not self._inserts:
             return True
-        return len(self._tasks) < self._in_flight and (
+        return len(self._inserts) < self._in_flight and (
             self._waiting_documents >= self._max_documents * _WORTH_ITS_OWN
             or self._waiting_bytes >= self._max_bytes * _WORTH_ITS_OWN
         )
 
     def _insert_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        del self._inserts[task]
         self._start_inserts()
 
     def _next_calls(self) -> list[_Call]:

@@ -17,11 +17,14 @@ class _Gate:
 
     def __init__(self) -> None:
         self.inserts: list[list[int]] = []
+        self.second = asyncio.Event()
         self.answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self.cancelled = 0
 
     async def write(self, parts: Sequence[Documents]) -> Written:
         self.inserts.append([len(part) for part in parts])
+        if len(self.inserts) == 2:
+            self.second.set()
         try:
             return await asyncio.shield(self.answer)
         except asyncio.CancelledError:
@@ -156,6 +159,20 @@ async def test_insert_cancelled_in_flight_leaves_the_others_their_results() -> N
     assert first.cancelled()
     assert gate.cancelled == 0
     assert result == InsertResult(2, 1)
+
+
+async def test_insert_whose_callers_are_all_cancelled_is_given_up_for_the_next() -> None:
+    gate = _Gate()
+    group = GroupCommit(gate.write, in_flight=1)
+    head, waiting = await _calls(group, 1, 2)
+
+    head.cancel()
+    await gate.second.wait()
+    gate.answer.set_result(Written((), ()))
+
+    assert gate.cancelled == 1
+    assert gate.inserts == [[1], [2]]
+    assert await waiting == InsertResult(2, 0)
 
 
 async def test_insert_cancelled_while_waiting_is_not_sent() -> None:
