@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,27 +25,31 @@ _log = structlog.get_logger(__name__)
 _GROUP_BATCHES = 256
 _GROUP_BYTES = 16 << 20
 """Bounds of one transaction, so that its fsync does not take long."""
-_SMALL = 4 << 10
+_SMALL = 64 << 10
 """Bytes up to which compressing on the loop takes less time than going to a thread."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_Append = tuple[Record, str, asyncio.Future[None]]
+"""A batch, the destination that it is to wait for, and who waits for it to be written."""
 
 
 class RetryBuffer:
     """A `BatchBuffer` in a folder. All file work is done in one thread, compressing and checking in another.
 
-    Appends that come while a transaction is being written share the next one, and its fsync.
+    Appends that come while a transaction is being written share the next one, and its fsync. After one that was
+    shared, the next waits for company a moment longer.
     """
 
-    def __init__(self, store: Store, files: ThreadPoolExecutor) -> None:
+    def __init__(self, store: Store, files: ThreadPoolExecutor, commit_interval: float) -> None:
         self._store = store
         self._files = files
+        self._commit_interval = commit_interval
         self._codec = Codec()
         self._codec_thread = ThreadPoolExecutor(1, "buffer-codec")
-        self._waiting: list[tuple[Record, str, asyncio.Future[None]]] = []
+        self._waiting: list[_Append] = []
         self._wake = asyncio.Event()
-        self._closing = False
+        self._closing = asyncio.Event()
         self._writer = asyncio.create_task(self._write(), name="retry buffer")
 
     @classmethod
@@ -61,7 +66,7 @@ class RetryBuffer:
         except BaseException:
             files.shutdown(wait=False)
             raise
-        return cls(store, files)
+        return cls(store, files, config.commit_interval)
 
     async def append(self, batch: Batch, destination: str) -> None:
         """Return once the batch is on disk for good. One that waits there already is not stored twice.
@@ -73,7 +78,7 @@ class RetryBuffer:
             BufferUnavailable: the disk failed.
         """
         record = await self._encode(batch)
-        if self._closing:
+        if self._closing.is_set():
             raise BufferUnavailable("the retry buffer is closed")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((record, destination, done))
@@ -125,9 +130,9 @@ class RetryBuffer:
 
     async def close(self) -> None:
         """Write what is being appended, then close. Takes effect once."""
-        if self._closing:
+        if self._closing.is_set():
             return
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         await self._writer
         await asyncio.get_running_loop().run_in_executor(self._files, self._store.close)
@@ -135,7 +140,7 @@ class RetryBuffer:
         self._codec_thread.shutdown(wait=False)
 
     async def _in_files(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        if self._closing:
+        if self._closing.is_set():
             raise BufferUnavailable("the retry buffer is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._files, lambda: function(*args, **kwargs))
@@ -143,7 +148,7 @@ class RetryBuffer:
             raise BufferUnavailable(f"the retry buffer cannot be read or written: {error}") from error
 
     async def _encode(self, batch: Batch) -> Record:
-        if self._closing or len(batch.payload) <= _SMALL:
+        if self._closing.is_set() or len(batch.payload) <= _SMALL:
             return self._codec.encode(batch)
         return await asyncio.get_running_loop().run_in_executor(self._codec_thread, self._codec.encode, batch)
 
@@ -161,30 +166,45 @@ class RetryBuffer:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting or not self._closing:
+        due = 0.0
+        while self._waiting or not self._closing.is_set():
             await self._wake.wait()
             self._wake.clear()
-            while group := self._next_group():
-                items = [(record, destination) for record, destination, _ in group]
-                try:
-                    outcomes: Sequence[Exception | None] = await loop.run_in_executor(
-                        self._files, self._store.append, items
-                    )
-                except Exception:
-                    # A defect must not leave callers waiting for ever: they are told to come again.
-                    _log.exception("writing to the retry buffer failed unexpectedly")
-                    outcomes = [BufferUnavailable("writing to the retry buffer failed unexpectedly")] * len(group)
-                for (_, _, done), outcome in zip(group, outcomes, strict=True):
-                    if done.done():
-                        continue  # its caller was cancelled
-                    if outcome is None:
-                        done.set_result(None)
-                    else:
-                        done.set_exception(outcome)
-                if self._store.untidy:
-                    await loop.run_in_executor(self._files, self._store.tidy)
+            while self._waiting:
+                if loop.time() < due:
+                    await self._gather(due)
+                due = loop.time() + self._commit_interval
+                group = self._next_group()
+                await self._write_group(group)
+                if len(group) == 1:
+                    due = 0.0  # a sender that waits for each answer would wait for nobody
 
-    def _next_group(self) -> Sequence[tuple[Record, str, asyncio.Future[None]]]:
+    async def _gather(self, due: float) -> None:
+        """Let more batches come, unless the buffer closes."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(due):
+                await self._closing.wait()
+
+    async def _write_group(self, group: Sequence[_Append]) -> None:
+        loop = asyncio.get_running_loop()
+        items = [(record, destination) for record, destination, _ in group]
+        try:
+            outcomes: Sequence[Exception | None] = await loop.run_in_executor(self._files, self._store.append, items)
+        except Exception:
+            # A defect must not leave callers waiting for ever: they are told to come again.
+            _log.exception("writing to the retry buffer failed unexpectedly")
+            outcomes = [BufferUnavailable("writing to the retry buffer failed unexpectedly")] * len(group)
+        for (_, _, done), outcome in zip(group, outcomes, strict=True):
+            if done.done():
+                continue  # its caller was cancelled
+            if outcome is None:
+                done.set_result(None)
+            else:
+                done.set_exception(outcome)
+        if self._store.untidy:
+            await loop.run_in_executor(self._files, self._store.tidy)
+
+    def _next_group(self) -> Sequence[_Append]:
         size = count = 0
         for record, _, _ in self._waiting[:_GROUP_BATCHES]:
             size += len(record.data)

@@ -25,12 +25,15 @@ class BufferConfig:
     """Free bytes to leave on the file system."""
     segment_bytes: int = 0
     """Size at which a segment is followed by the next; 0 takes a 32nd of `max_bytes`."""
+    commit_interval: float = 0.002
+    """Seconds from one transaction to the next while batches come in company. Where an fsync takes less, transactions
+    would else hold one or two batches each, and cost more than all else together."""
 
     def __post_init__(self) -> None:
         if self.max_bytes < 1 << 20:
             raise ValueError(f"max_bytes is {self.max_bytes}; the buffer needs at least {1 << 20}")
-        if self.min_free_bytes < 0 or self.segment_bytes < 0:
-            raise ValueError("min_free_bytes and segment_bytes must not be negative")
+        if self.min_free_bytes < 0 or self.segment_bytes < 0 or self.commit_interval < 0:
+            raise ValueError("min_free_bytes, segment_bytes and commit_interval must not be negative")
 
     @property
     def segment_limit(self) -> int:

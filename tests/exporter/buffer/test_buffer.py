@@ -209,6 +209,32 @@ async def test_appends_at_once_share_transactions(tmp_path: Path) -> None:
     assert metrics.value("commit_duration_seconds_count") < 20
 
 
+async def test_appends_after_a_shared_transaction_wait_for_company_until_close(tmp_path: Path) -> None:
+    metrics = Metrics()
+
+    async with opened(tmp_path, metrics=metrics, commit_interval=3600) as buffer:
+        await asyncio.gather(buffer.append(batch(1), "cloud"), buffer.append(batch(2), "cloud"))
+        earlier = metrics.value("commit_duration_seconds_count")
+        late = []
+        for number in range(3, 6):
+            late.append(asyncio.create_task(buffer.append(batch(number), "cloud")))
+            await buffer.verify()  # whatever had been given to the files' thread by now is done
+    await asyncio.gather(*late)
+
+    assert metrics.value("commit_duration_seconds_count") == earlier + 1
+    assert buffer.status()["cloud"].batches == 5
+
+
+async def test_appends_one_after_the_other_wait_for_no_company(tmp_path: Path) -> None:
+    metrics = Metrics()
+
+    async with opened(tmp_path, metrics=metrics, commit_interval=3600) as buffer:
+        for number in range(3):
+            await buffer.append(batch(number), "cloud")
+
+    assert metrics.value("commit_duration_seconds_count") == 3
+
+
 async def test_cancelled_append_leaves_others_and_the_buffer_whole(tmp_path: Path) -> None:
     given = mixed(50)
 
