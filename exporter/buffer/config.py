@@ -26,8 +26,8 @@ class BufferConfig:
     segment_bytes: int = 0
     """Size at which a segment is followed by the next; 0 takes a 32nd of `max_bytes`."""
     commit_interval: float = 0.002
-    """Seconds from one transaction to the next while batches come in company. Where an fsync takes less, transactions
-    would else hold one or two batches each, and cost more than all else together."""
+    """Seconds that a transaction waits for company, at most, after one that had some. Where an fsync takes less,
+    transactions would else hold one or two batches each, and cost more than all else together."""
 
     def __post_init__(self) -> None:
         if self.max_bytes < 1 << 20:

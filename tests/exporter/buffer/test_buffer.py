@@ -225,6 +225,18 @@ async def test_appends_after_a_shared_transaction_wait_for_company_until_close(t
     assert buffer.status()["cloud"].batches == 5
 
 
+@pytest.mark.parametrize(("count", "size"), [(8, 2000), (2, 40_000)])
+async def test_appends_worth_a_transaction_wait_for_no_more_company(tmp_path: Path, count: int, size: int) -> None:
+    metrics = Metrics()
+
+    async with opened(tmp_path, metrics=metrics, commit_interval=3600) as buffer:
+        await asyncio.gather(buffer.append(batch(1), "cloud"), buffer.append(batch(2), "cloud"))
+        earlier = metrics.value("commit_duration_seconds_count")
+        await asyncio.gather(*(buffer.append(batch(number, size), "cloud") for number in range(3, count + 3)))
+
+    assert metrics.value("commit_duration_seconds_count") == earlier + 1
+
+
 async def test_appends_one_after_the_other_wait_for_no_company(tmp_path: Path) -> None:
     metrics = Metrics()
 
