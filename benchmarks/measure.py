@@ -185,6 +185,7 @@ def generator_plan(scenario: Scenario, site: Site) -> Mapping[str, Any]:
         "path": signal.grpc_method if scenario.protocol == "grpc" else signal.http_path,
         "connections": scenario.connections,
         "inFlight": scenario.in_flight,
+        "perSecond": scenario.per_second,
         "templates": [t.plan() for t in templates(scenario.signal, scenario.records, scenario.encoding)],
     }
 

@@ -8,6 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.run import Run
+from benchmarks.scenarios import Scenario
 
 mpl.use("Agg")
 
@@ -20,7 +21,7 @@ def save(done: Run, path: Path) -> None:
         points = [
             (scenario.records, figures[subject].cpu_micros_per_record)
             for scenario, figures in done.results.items()
-            if (scenario.signal, scenario.protocol, scenario.cores) == ("traces", "grpc", 1) and subject in figures
+            if _is_shown(scenario) and subject in figures
         ]
         if points:
             axes.plot(*zip(*sorted(points), strict=True), marker="o", label=label)
@@ -28,3 +29,7 @@ def save(done: Run, path: Path) -> None:
     axes.grid(which="both", alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=110)
+
+
+def _is_shown(scenario: Scenario) -> bool:
+    return (scenario.signal, scenario.protocol, scenario.cores, scenario.per_second) == ("traces", "grpc", 1, 0)

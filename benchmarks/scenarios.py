@@ -25,9 +25,11 @@ class Scenario:
     connections: int = 8
     extra_rounds: int = 0
     """Beyond the plan's, for what the goals are about: a round on a virtual machine may be off by a quarter."""
+    per_second: int = 0
+    """Requests, on all connections together; 0: each sender sends the next as soon as it has an answer."""
     in_flight: int = 2
-    """Requests at once on each connection. All that are in flight should be a small part of what a window takes: a
-    stutter at its edge would otherwise count the CPU time of requests whose answers lie outside."""
+    """Requests at once on each connection, at most. All that are in flight should be a small part of what a window
+    takes: a stutter at its edge would otherwise count the CPU time of requests whose answers lie outside."""
 
     @property
     def writers(self) -> int:
@@ -38,7 +40,8 @@ class Scenario:
     @property
     def title(self) -> str:
         plural = "core" if self.cores == 1 else "cores"
-        return f"{self.signal}, {self.protocol}, {self.records:,} a request, {self.cores} {plural}"
+        pace = f", {self.per_second} requests/s" if self.per_second else ""
+        return f"{self.signal}, {self.protocol}, {self.records:,} a request{pace}, {self.cores} {plural}"
 
     @property
     def encoding(self) -> Encoding:
@@ -74,6 +77,10 @@ FULL = Plan(
         Scenario("traces", 100, _ALONE, in_flight=4),
         Scenario("traces", 500, _ALL, extra_rounds=4),
         Scenario("traces", 5000, _ALONE, connections=4, in_flight=1),
+        *(
+            Scenario("traces", 50, ("native", "rotel", "collector"), connections=1, per_second=per_second)
+            for per_second in (10, 100)
+        ),
         *(Scenario(signal, 500, _ALONE) for signal in ("logs", "metrics")),
         Scenario("traces", 500, _ALONE, cores=2),
         *(

@@ -33,7 +33,7 @@ def usage(pid: int) -> Usage:
     for process in _tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess), process.oneshot():
             times = process.cpu_times()
-            cpu += times.user + times.system + times.children_user + times.children_system
+            cpu += _cpu_seconds(process.pid) + times.children_user + times.children_system
             resident += process.memory_info().rss
             peak += _peak_resident_bytes(process.pid)
     return Usage(cpu, resident, peak)
@@ -67,6 +67,17 @@ def _tree(pid: int) -> Iterator[psutil.Process]:
     process = psutil.Process(pid)
     yield process
     yield from process.children(recursive=True)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of all threads, those that ended too, to the nanosecond; /proc has hundredths of a second.
+
+    The clock's number is what clock_getcpuclockid(3) makes of a process id, which Python does not offer.
+    """
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        raise psutil.NoSuchProcess(pid) from None
 
 
 def _peak_resident_bytes(pid: int) -> int:

@@ -37,6 +37,8 @@ type worker struct {
 	sender           sender
 	templates        []Template
 	random           *rand.Rand
+	interval         time.Duration // from one request to the next, at least
+	delay            time.Duration // of the first, so that the workers take turns
 	acknowledged     []acknowledgement
 	unclear          int
 	partialSuccesses int
@@ -52,12 +54,19 @@ type crew struct {
 
 func hire(plan *Plan, senders []sender) *crew {
 	c := &crew{}
+	var turn time.Duration
+	if plan.PerSecond > 0 {
+		turn = seconds(1 / plan.PerSecond)
+	}
+	interval := turn * time.Duration(len(senders)*plan.InFlight)
 	for _, s := range senders {
 		for range plan.InFlight {
 			c.workers = append(c.workers, &worker{
 				sender:    s,
 				templates: plan.Templates,
 				random:    rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+				interval:  interval,
+				delay:     turn * time.Duration(len(c.workers)),
 				errors:    map[string]int{},
 			})
 		}
@@ -79,9 +88,12 @@ func (c *crew) stop() {
 
 func (w *worker) work(ctx context.Context, stopping *atomic.Bool) {
 	var buffer []byte
+	due := time.Now().Add(w.delay)
 	for next := w.random.IntN(len(w.templates)); !stopping.Load(); next = (next + 1) % len(w.templates) {
 		template := &w.templates[next]
+		time.Sleep(time.Until(due))
 		begin := time.Now()
+		due = begin.Add(w.interval)
 		buffer = template.fill(buffer, uint64(begin.UnixNano()), w.random.Uint64())
 		answer, err := w.sender.send(ctx, buffer)
 		if err != nil {

@@ -1,4 +1,4 @@
-// Command loadgen sends OTLP requests in a closed loop and measures the answers.
+// Command loadgen sends OTLP requests, in a closed loop or at a pace, and measures the answers.
 //
 // It is told what to send by a plan (plan.go) on stdin. It writes lines to stdout: "begin" and "end" when the measured
 // window opens and closes, so that whoever started it can read the processes' CPU times at these moments, and then the

@@ -14,7 +14,8 @@ type Plan struct {
 	Address       string     `json:"address"`  // host:port
 	Path          string     `json:"path"`     // gRPC method or HTTP path
 	Connections   int        `json:"connections"`
-	InFlight      int        `json:"inFlight"` // requests at once on each connection
+	InFlight      int        `json:"inFlight"`  // requests at once on each connection, at most
+	PerSecond     float64    `json:"perSecond"` // requests, of all connections together; 0: each as soon as it may go
 	WarmUpSeconds float64    `json:"warmUpSeconds"`
 	Seconds       float64    `json:"seconds"`
 	Templates     []Template `json:"templates"`
