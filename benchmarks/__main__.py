@@ -32,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute's worth of scenarios, one round")
     parser.add_argument("--only", default="", help="scenarios whose title contains this, as 'traces, grpc, 500 a'")
+    parser.add_argument("--subjects", nargs="+", help="these only, as: native rotel")
     parser.add_argument("--rounds", type=int, help="how often each is measured; better an odd number")
     parser.add_argument("--output", type=Path, help="folder for performance.md and performance.png (default: none)")
     return parser.parse_args()
@@ -39,7 +40,11 @@ def _arguments() -> argparse.Namespace:
 
 def _plan(arguments: argparse.Namespace) -> Plan:
     plan = QUICK if arguments.quick else FULL
-    scenarios = [scenario for scenario in plan.scenarios if arguments.only in scenario.title]
+    scenarios = [
+        replace(scenario, subjects=tuple(name for name in scenario.subjects if name in (arguments.subjects or [name])))
+        for scenario in plan.scenarios
+        if arguments.only in scenario.title
+    ]
     return replace(plan, scenarios=scenarios, rounds=arguments.rounds or plan.rounds)
 
 
