@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from exporter.supervision import Supervisor
 from receiver.endpoint import ReceiverStartError
 from sidecar.admin import AdminServer
 from sidecar.admin.grpc_server import AdminGrpcServer
@@ -42,9 +43,11 @@ class Sidecar:
         self._settings = settings
         self._registry = _registry()
         self._health = Health()
+        self._tasks = Supervisor(self._registry)
+        self._health.register("tasks", partial(_tasks_health, self._tasks))
         self._folder = DataFolder(settings.data_dir)
         self._admin = self._build_admin()
-        self._mongod = EmbeddedMongod(self._folder.mongod, find_mongod()) if embedded else None
+        self._mongod = EmbeddedMongod(self._folder.mongod, find_mongod(), tasks=self._tasks) if embedded else None
         self._store: Store | None = None
         self._admin_service: AdminGrpcServer | None = None
         self._receivers: Mapping[str, Receiver] = {}
@@ -154,6 +157,7 @@ class Sidecar:
             self._folder.buffer,
             self._registry,
             self._health,
+            self._tasks,
             offline=self._offline,
         )
         await self._store.start()
@@ -199,6 +203,12 @@ def _registry() -> CollectorRegistry:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
+
+
+def _tasks_health(tasks: Supervisor) -> PartHealth:
+    """What keeps failing is seen, and takes no records away: whether they can be taken, the other parts know."""
+    failing = "; ".join(f"{name}: {problem}" for name, problem in tasks.failing().items())
+    return PartHealth(ready=True, state=failing or "running")
 
 
 def _mongod_health(mongod: EmbeddedMongod) -> PartHealth:

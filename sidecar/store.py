@@ -16,6 +16,7 @@ from exporter.delivery import BacklogCollector, Delivery, DeliveryMetrics, Lette
 from exporter.errors import DestinationMisconfigured
 from exporter.interfaces import Transcoder
 from exporter.mongodb import MongoConfig, MongoDestination
+from exporter.supervision import Supervisor
 from exporter.telemetry import ExporterMetrics
 from exporter.transcode.select import TranscoderMissing, select_transcoder
 from sidecar.admin.service import AdminService
@@ -38,10 +39,13 @@ class Store:
         folder: Path,
         registry: CollectorRegistry,
         health: Health,
+        tasks: Supervisor,
         *,
         offline: bool = False,
     ) -> None:
-        """`folder`: where the retry buffer lies. `offline`: no batch will come, and replay waits until asked for.
+        """`folder`: where the retry buffer lies. `tasks`: the owner of those that run on.
+
+        `offline`: no batch will come, and replay waits until asked for.
 
         Without a `local_uri` there are no destinations, but what waits in the buffer.
 
@@ -52,11 +56,12 @@ class Store:
         self._folder = folder
         self._registry = registry
         self._health = health
+        self._tasks = tasks
         self._offline = offline
         configs = destination_configs(settings, local_uri) if local_uri else ()
         self._configs = {config.name: config for config in configs}
         metrics = ExporterMetrics(registry)
-        self._destinations = {name: MongoDestination(config, metrics) for name, config in self._configs.items()}
+        self._destinations = {name: MongoDestination(config, metrics, tasks) for name, config in self._configs.items()}
         self.transcoder = _transcoder(settings)
         metrics.transcoder_chosen(self.transcoder.name)
         self._buffer: RetryBuffer | None = None
@@ -75,7 +80,10 @@ class Store:
         """
         try:
             self._buffer = await RetryBuffer.open(
-                buffer_config(self._settings, self._folder), list(self._configs), BufferMetrics(self._registry)
+                buffer_config(self._settings, self._folder),
+                list(self._configs),
+                BufferMetrics(self._registry),
+                self._tasks,
             )
         except BufferOpenError as error:
             raise UserError(f"OTLP_MONGO_DATA_DIR: {error}") from error
@@ -87,6 +95,7 @@ class Store:
             self._buffer,
             self.transcoder,
             DeliveryMetrics(self._registry, self._destinations),
+            self._tasks,
         )
         self._delivery.start(paused=self._offline)
         for name in self._destinations:

@@ -19,6 +19,7 @@ from exporter.buffer.report import VerifyReport
 from exporter.buffer.store import Store
 from exporter.buffer.telemetry import BufferMetrics
 from exporter.interfaces import READ_BYTES, Backlog, StoredBatch
+from exporter.supervision import Supervisor
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class RetryBuffer:
     shared, the next waits for company a moment longer.
     """
 
-    def __init__(self, store: Store, files: ThreadPoolExecutor, commit_interval: float) -> None:
+    def __init__(self, store: Store, files: ThreadPoolExecutor, commit_interval: float, tasks: Supervisor) -> None:
         self._store = store
         self._files = files
         self._commit_interval = commit_interval
@@ -53,11 +54,19 @@ class RetryBuffer:
         self._waiting: list[_Append] = []
         self._wake = asyncio.Event()
         self._closing = False
-        self._writer = asyncio.create_task(self._write(), name="retry buffer")
+        self._writer = tasks.start("retry buffer", self._write, may_return=True)
 
     @classmethod
-    async def open(cls, config: BufferConfig, destinations: Sequence[str], metrics: BufferMetrics) -> Self:
+    async def open(
+        cls,
+        config: BufferConfig,
+        destinations: Sequence[str],
+        metrics: BufferMetrics,
+        tasks: Supervisor | None = None,
+    ) -> Self:
         """Open a buffer for these destinations; what waits for others stays and is reported.
+
+        `tasks`: the owner of the one that writes.
 
         Raises:
             BufferInUse, BufferReadOnly: the text says what to do.
@@ -69,7 +78,7 @@ class RetryBuffer:
         except BaseException:
             files.shutdown(wait=False)
             raise
-        return cls(store, files, config.commit_interval)
+        return cls(store, files, config.commit_interval, tasks or Supervisor())
 
     async def append(self, batch: Batch, destination: str) -> None:
         """Return once the batch is on disk for good. One that waits there already is not stored twice.
@@ -137,7 +146,7 @@ class RetryBuffer:
             return
         self._closing = True
         self._wake.set()
-        await self._writer
+        await self._writer.finish()
         await asyncio.get_running_loop().run_in_executor(self._files, self._store.close)
         self._files.shutdown(wait=False)
         self._codec_thread.shutdown(wait=False)
@@ -170,6 +179,8 @@ class RetryBuffer:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         due = 0.0
+        if self._waiting:
+            self._wake.set()  # started again after a failure, before which they had come
         while self._waiting or not self._closing:
             await self._wake.wait()
             self._wake.clear()

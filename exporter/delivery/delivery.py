@@ -14,6 +14,7 @@ from exporter.delivery.pipeline import DeliveryConfig, Pipeline
 from exporter.delivery.replay import Replayer
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.interfaces import BatchBuffer, Destination, Transcoder
+from exporter.supervision import Supervisor
 
 _log = structlog.get_logger(__name__)
 
@@ -27,15 +28,18 @@ class Delivery:
         buffer: BatchBuffer,
         transcoder: Transcoder,
         metrics: DeliveryMetrics,
+        tasks: Supervisor | None = None,
     ) -> None:
+        """`tasks`: the owner of those that replay."""
         dead_letters = DeadLetters(metrics)
+        tasks = tasks or Supervisor()
         self.pipelines = {
             destination.name: Pipeline(destination, buffer, dead_letters, config, metrics)
             for destination, config in destinations.items()
         }
         """By the destination's name."""
         self.replayers = {
-            name: Replayer(pipeline, buffer, transcoder, metrics) for name, pipeline in self.pipelines.items()
+            name: Replayer(pipeline, buffer, transcoder, metrics, tasks) for name, pipeline in self.pipelines.items()
         }
         self.exporter = FanOut(transcoder, list(self.pipelines.values()))
 

@@ -20,9 +20,9 @@ from exporter.delivery.pipeline import Pipeline
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.errors import DestinationUnavailable, Unavailable
 from exporter.interfaces import BatchBuffer, Transcoder
+from exporter.supervision import SupervisedTask, Supervisor
 
 _PROGRESS_SECONDS = 10.0
-_PAUSE_AFTER_BUG = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +31,12 @@ class Replayer:
     """Owns the task that replays one pipeline's backlog."""
 
     def __init__(
-        self, pipeline: Pipeline, buffer: BatchBuffer, transcoder: Transcoder, metrics: DeliveryMetrics
+        self,
+        pipeline: Pipeline,
+        buffer: BatchBuffer,
+        transcoder: Transcoder,
+        metrics: DeliveryMetrics,
+        tasks: Supervisor,
     ) -> None:
         self._pipeline = pipeline
         self._buffer = buffer
@@ -42,18 +47,17 @@ class Replayer:
         self._drained = asyncio.Event()
         self._settled = asyncio.Event()
         self._progress = _Progress(pipeline.name)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = tasks
+        self._task: SupervisedTask | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"replay {self._pipeline.name}")
+        self._task = self._tasks.start(f"replay {self._pipeline.name}", self._run)
 
     async def stop(self) -> None:
         """Stop after the round that is on its way was cut off. What was not brought over stays in the buffer."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        if self._task:
+            await self._task.stop()
+            self._task = None
 
     @property
     def paused(self) -> bool:
@@ -83,10 +87,6 @@ class Replayer:
             except Unavailable as error:
                 _log.warning("the retry buffer cannot be read", destination=self._pipeline.name, reason=str(error))
                 await asyncio.sleep(error.retry_after)
-            except Exception:
-                # Nobody else would see it, and the backlog must not be left lying: log it and go on.
-                _log.exception("replay failed unexpectedly and will go on", destination=self._pipeline.name)
-                await asyncio.sleep(_PAUSE_AFTER_BUG)
 
     async def _turn(self) -> None:
         pipeline = self._pipeline

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -23,14 +24,13 @@ from exporter.mongodb.config import MongoConfig
 from exporter.mongodb.group_commit import GroupCommit
 from exporter.mongodb.inserter import Inserter, Written
 from exporter.mongodb.secrets import Redactor
+from exporter.supervision import SupervisedTask, Supervisor
 from exporter.telemetry import ExporterMetrics
 
 _log = structlog.get_logger(__name__)
 _NOTHING = InsertResult(0, 0)
 _FIRST_RETRY = 0.5
 _LONGEST_RETRY = 60.0
-_CANCEL_AGAIN = 0.1
-"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Health:
 class MongoDestination:
     """Inserts into one MongoDB. Start it in the event loop that uses it."""
 
-    def __init__(self, config: MongoConfig, metrics: ExporterMetrics) -> None:
+    def __init__(self, config: MongoConfig, metrics: ExporterMetrics, tasks: Supervisor | None = None) -> None:
+        """`tasks`: the owner of the one that makes collections and indexes."""
         self.name = config.name
         self._config = config
         self._metrics = metrics.destination(config.name)
@@ -54,7 +55,8 @@ class MongoDestination:
         self._problem = ""
         self._groups: dict[str, GroupCommit] = {}
         self._running: _Running | None = None
-        self._setting_up: asyncio.Task[None] | None = None
+        self._tasks = tasks or Supervisor()
+        self._setting_up: SupervisedTask | None = None
         self._came_up = asyncio.Event()
 
     async def start(self) -> None:
@@ -64,8 +66,7 @@ class MongoDestination:
             DestinationMisconfigured: the URI or one of its options is not valid.
         """
         self._running = running = self._open()
-        self._setting_up = asyncio.create_task(self._set_up(running), name=f"set up {self.name}")
-        self._setting_up.add_done_callback(self._on_set_up)
+        self._setting_up = self._tasks.start(f"set up {self.name}", partial(self._set_up, running), may_return=True)
 
     async def connect(self) -> None:
         """Like `start`, but make no collections: for a command that does one thing. Raises like `start`."""
@@ -77,7 +78,7 @@ class MongoDestination:
         if running is None:
             return
         if self._setting_up is not None:
-            await _end(self._setting_up)
+            await self._setting_up.stop()
             self._setting_up = None
         await asyncio.gather(*(group.stop(grace.total_seconds()) for group in self._groups.values()))
         self._groups.clear()
@@ -213,10 +214,6 @@ class MongoDestination:
         self._problem = self._redact(str(failure))
         return type(failure)(self._problem)
 
-    def _on_set_up(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            _log.error("making collections and indexes failed", destination=self.name, exc_info=error)
-
     def _on_availability(self, up: bool) -> None:
         self._metrics.set_up(up)
         if up:
@@ -234,15 +231,6 @@ class _Running:
     database: AsyncDatabase[dict[str, Any]]
     availability: Availability
     inserter: Inserter
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it has ended: `asyncio.wait_for`, which PyMongo waits with, may swallow a cancellation that
-    comes together with what it waits for (Python issue 86296, fixed in 3.12).
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=_CANCEL_AGAIN)
 
 
 async def _pause(up: asyncio.Event, seconds: float) -> None:

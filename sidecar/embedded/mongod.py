@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from asyncio.subprocess import Process
 from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 
+from exporter.supervision import SupervisedTask, Supervisor
 from sidecar.embedded import process as processes
 from sidecar.embedded.errors import MongodRefused, MongodTooSlow
 from sidecar.embedded.replica_set import wait_until_primary
@@ -39,8 +39,12 @@ class EmbeddedMongod:
         extra_arguments: Sequence[str] = (),
         start_timeout: float = 60.0,
         stop_grace: float = 10.0,
+        tasks: Supervisor | None = None,
     ) -> None:
-        """`folder`: made when missing. `extra_arguments`: mongod's own, behind ours. Timeouts are in seconds."""
+        """`folder`: made when missing. `extra_arguments`: mongod's own, behind ours. Timeouts are in seconds.
+
+        `tasks`: the owner of the one that watches over mongod.
+        """
         self._folder = MongodFolder(folder.absolute())
         self._binary = binary
         self._cache_gigabytes = cache_gigabytes
@@ -49,7 +53,8 @@ class EmbeddedMongod:
         self._stop_grace = stop_grace
         self._port = 0
         self._process: Process | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._tasks = tasks or Supervisor()
+        self._watch: SupervisedTask | None = None
         self._restarts = 0
 
     @property
@@ -82,14 +87,12 @@ class EmbeddedMongod:
             await self._end_process()
             await asyncio.to_thread(self._folder.close)
             raise
-        self._watch = asyncio.create_task(self._keep_running(), name="embedded-mongod")
+        self._watch = self._tasks.start("embedded mongod", self._keep_running)
 
     async def stop(self) -> None:
         """End mongod and give the folder back. May be called in any state."""
         if self._watch:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+            await self._watch.stop()
             self._watch = None
         await self._end_process()
         await asyncio.to_thread(self._folder.close)

@@ -123,6 +123,7 @@ def test_readyz_names_each_part(embedded: Running) -> None:
     assert status == 200
     assert set(json.loads(text)["parts"]) == {
         "sidecar",
+        "tasks",
         "embedded mongod",
         "local MongoDB",
         "OTLP_MONGO_GRPC_ENDPOINT",

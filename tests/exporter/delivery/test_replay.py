@@ -13,6 +13,7 @@ from exporter.delivery.pipeline import DeliveryConfig, Pipeline
 from exporter.delivery.replay import Replayer
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.errors import DestinationUnavailable
+from exporter.supervision import Supervisor
 from tests.exporter.delivery.fakes import FakeBuffer, FakeDestination, FakeTranscoder, batch_of
 
 
@@ -26,7 +27,7 @@ class Setup:
         self.transcoder = FakeTranscoder()
         metrics = DeliveryMetrics(CollectorRegistry(), ("local",))
         self.pipeline = Pipeline(self.destination, self.buffer, DeadLetters(metrics), self.config, metrics)
-        self.replayer = Replayer(self.pipeline, self.buffer, self.transcoder, metrics)
+        self.replayer = Replayer(self.pipeline, self.buffer, self.transcoder, metrics, Supervisor(first_pause=0.001))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
