@@ -20,6 +20,7 @@ from sidecar.embedded import EmbeddedMongod, find_mongod
 from sidecar.errors import NO_URI, UsageError, UserError
 from sidecar.health import Health, PartHealth
 from sidecar.lifecycle import Lifecycle, Part
+from sidecar.reload import Reload
 from sidecar.settings import Settings, redact
 from sidecar.store import Store
 
@@ -45,6 +46,7 @@ class Sidecar:
         self._health = Health()
         self._tasks = Supervisor(self._registry)
         self._health.register("tasks", partial(_tasks_health, self._tasks))
+        self._reload = Reload(self._tasks)
         self._folder = DataFolder(settings.data_dir)
         self._admin = self._build_admin()
         self._mongod = EmbeddedMongod(self._folder.mongod, find_mongod(), tasks=self._tasks) if embedded else None
@@ -60,8 +62,9 @@ class Sidecar:
         network = (
             Part("admin endpoint", self._start_admin, self._stop_admin),
             Part("receivers", self._start_receivers, self._stop_receivers),
+            Part("reload", self._reload.start, self._reload.stop),
         )
-        self._lifecycle = Lifecycle(store if offline else (*store[:1], network[0], *store[1:], network[1]))
+        self._lifecycle = Lifecycle(store if offline else (*store[:1], network[0], *store[1:], *network[1:]))
 
     async def start(self) -> None:
         """Return once records can be sent. What had started is stopped when a part fails.
@@ -85,6 +88,10 @@ class Sidecar:
         _log.info("stopping", grace_seconds=grace, accepting_seconds=delay)
         await asyncio.sleep(delay)
         return await self._lifecycle.stop(grace - delay)
+
+    def reload(self) -> None:
+        """Read secrets and certificates again, soon; what comes of it is logged."""
+        self._reload.ask()
 
     @property
     def admin_service_endpoint(self) -> str:

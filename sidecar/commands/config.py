@@ -19,7 +19,7 @@ _COMPILED = {"transcoder": "exporter.transcode.native", "JSON converter": "recei
 """The parts that OTLP_MONGO_TRANSCODER chooses, and where they are where they were built."""
 
 if TYPE_CHECKING:
-    from sidecar.cli import ConfigFormat
+    from sidecar.command_line import ConfigFormat
 
 
 def run(output: ConfigFormat) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import signal
 import sys
 
 import structlog
@@ -15,14 +12,12 @@ from sidecar import logs
 from sidecar.application import Sidecar
 from sidecar.process import settle_garbage_collector
 from sidecar.settings import LoadedSettings, load
+from sidecar.signals import Signals
 
 _log = structlog.get_logger(__name__)
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_FORCED = 1
 
-
-def run(*, embedded: bool) -> None:
+def run(signals: Signals, *, embedded: bool) -> None:
     """Run a sidecar in this process; exit with 1 when it could not stop cleanly.
 
     Raises:
@@ -35,7 +30,9 @@ def run(*, embedded: bool) -> None:
         _log.warning(warning)
     sidecar = Sidecar(settings, embedded=embedded)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        stopped_cleanly = runner.run(_serve(sidecar, talkative=logs.is_console(settings.log_format, sys.stderr)))
+        stopped_cleanly = runner.run(
+            _serve(sidecar, signals, talkative=logs.is_console(settings.log_format, sys.stderr))
+        )
     if not stopped_cleanly:
         sys.exit(1)
 
@@ -47,30 +44,43 @@ def _warnings(loaded: LoadedSettings, *, embedded: bool) -> list[str]:
     return warnings
 
 
-async def _serve(sidecar: Sidecar, *, talkative: bool) -> bool:
+class _Listener:
+    """What signals bring about."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self.asked_to_stop = asyncio.Event()
+        self._sidecar = sidecar
+
+    def stop(self, name: str) -> None:
+        _log.info("told to stop", signal=name)
+        self.asked_to_stop.set()
+
+    def reload(self) -> None:
+        self._sidecar.reload()
+
+    def ignored(self, name: str) -> None:
+        _log.info("a signal that does nothing", signal=name)
+
+    def forced(self, name: str) -> None:
+        _log.error("a second signal: ending at once", signal=name)
+
+
+async def _serve(sidecar: Sidecar, signals: Signals, *, talkative: bool) -> bool:
     """Start, wait for a signal, stop. Returns whether it stopped cleanly."""
-    asked_to_stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, _on_signal, number, asked_to_stop)
-    if not await _started(sidecar, asked_to_stop):
-        return True
-    settle_garbage_collector()
-    if talkative:
-        sys.stderr.write(_what_next(sidecar))
-    await asked_to_stop.wait()
-    clean = await sidecar.stop()
-    _log.info("stopped")
-    return clean
-
-
-def _on_signal(number: int, asked_to_stop: asyncio.Event) -> None:
-    if asked_to_stop.is_set():
-        _log.error("a second signal: ending at once", signal=signal.Signals(number).name)
-        logging.shutdown()
-        # Nothing is lost that was acknowledged, and the embedded mongod ends with us.
-        os._exit(_FORCED)
-    asked_to_stop.set()
+    listener = _Listener(sidecar)
+    signals.attach(asyncio.get_running_loop(), listener)
+    try:
+        if not await _started(sidecar, listener.asked_to_stop):
+            return True
+        settle_garbage_collector()
+        if talkative:
+            sys.stderr.write(_what_next(sidecar))
+        await listener.asked_to_stop.wait()
+        clean = await sidecar.stop()
+        _log.info("stopped")
+        return clean
+    finally:
+        signals.end()
 
 
 async def _started(sidecar: Sidecar, asked_to_stop: asyncio.Event) -> bool:

@@ -31,10 +31,16 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     assert all(name in result.stdout for name in ("serve", "config", "check", "healthcheck", "init", "demo"))
 
 
-def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
-    script = (
-        "import sys, sidecar.cli; print([m for m in ('grpc', 'pymongo', 'aiohttp', 'pydantic') if m in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("sidecar.command_line", ("grpc", "pymongo", "aiohttp", "pydantic")),
+        # Signals are not taken before it is imported.
+        ("sidecar.cli", ("grpc", "pymongo", "aiohttp", "pydantic", "typer", "click", "structlog", "asyncio")),
+    ],
+)
+def test_entry_point_and_commands_import_nothing_heavy(tmp_path: Path, module: str, heavy: tuple[str, ...]) -> None:
+    script = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
 
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=20)
 

@@ -7,12 +7,8 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,73 +16,18 @@ import pytest
 from pymongo import MongoClient
 
 from sidecar.embedded import MongodNotFound, MongodState, find_mongod
+from tests.sidecar.serving import COMMAND, PATIENCE, Serving, send_log, start
 
 pytestmark = pytest.mark.integration
 
-_COMMAND = [sys.executable, "-c", "from sidecar.cli import main; main()"]
-_PATIENCE = 30.0
-
-
-@dataclass
-class Running:
-    """A sidecar process and the folder it runs in."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-    environment: dict[str, str]
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """What it wrote down about itself."""
-        loaded: dict[str, Any] = json.loads((self.folder / "data" / "sidecar.json").read_text())
-        return loaded
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*_COMMAND, *arguments], capture_output=True, text=True, cwd=self.folder, env=self.environment, timeout=50
-        )
-
-    def get(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://{self.state['admin']}{path}", timeout=10) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-    def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while self.process.poll() is None and time.monotonic() < deadline:
-            if (self.folder / "data" / "sidecar.json").exists() and self.get("/readyz")[0] == 200:
-                return
-            time.sleep(0.05)
-        self.process.kill()
-        pytest.fail(f"the sidecar was not ready: {self.log()}")
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(_PATIENCE)
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-
-def _start(folder: Path, *arguments: str, **variables: str) -> Running:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTLP_MONGO_", "MONGODB_"))}
-    ports = {f"OTLP_MONGO_{name}_ENDPOINT": "127.0.0.1:0" for name in ("GRPC", "HTTP", "ADMIN")}
-    environment = inherited | ports | variables
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([*_COMMAND, "serve", *arguments], stderr=log, text=True, cwd=folder, env=environment)
-    return Running(process, folder, environment)
-
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     try:
         find_mongod()
     except MongodNotFound as error:
         pytest.skip(str(error))
-    running = _start(tmp_path_factory.mktemp("embedded"), "--embedded")
+    running = start(tmp_path_factory.mktemp("embedded"), "--embedded")
     running.wait_until_ready()
     yield running
     if running.process.poll() is None:
@@ -95,7 +36,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])
-def test_demo_over_transport_shows_documents_of_all_signals(embedded: Running, transport: str) -> None:
+def test_demo_over_transport_shows_documents_of_all_signals(embedded: Serving, transport: str) -> None:
     other = "http" if transport == "grpc" else "grpc"
     state = embedded.folder / "data" / "sidecar.json"
     before = state.read_text()
@@ -111,13 +52,13 @@ def test_demo_over_transport_shows_documents_of_all_signals(embedded: Running, t
     assert 'type: "exponentialHistogram"' in result.stdout
 
 
-def test_healthcheck_of_running_sidecar_exits_0(embedded: Running) -> None:
+def test_healthcheck_of_running_sidecar_exits_0(embedded: Serving) -> None:
     result = embedded.command("healthcheck")
 
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_readyz_names_each_part(embedded: Running) -> None:
+def test_readyz_names_each_part(embedded: Serving) -> None:
     status, text = embedded.get("/readyz")
 
     assert status == 200
@@ -131,13 +72,13 @@ def test_readyz_names_each_part(embedded: Running) -> None:
     }
 
 
-def test_metrics_tell_which_transcoder_is_at_work(embedded: Running) -> None:
+def test_metrics_tell_which_transcoder_is_at_work(embedded: Serving) -> None:
     _, text = embedded.get("/metrics")
 
     assert re.search(r'^otlp_mongo_exporter_transcoder_info\{name="(native|reference)"\} 1\.0$', text, re.MULTILINE)
 
 
-def test_metrics_have_receiver_exporter_and_process(embedded: Running) -> None:
+def test_metrics_have_receiver_exporter_and_process(embedded: Serving) -> None:
     _, text = embedded.get("/metrics")
 
     assert "otlp_mongo_receiver_" in text
@@ -145,7 +86,7 @@ def test_metrics_have_receiver_exporter_and_process(embedded: Running) -> None:
     assert "process_cpu_seconds_total" in text
 
 
-def test_ready_line_names_bound_endpoints_and_store(embedded: Running) -> None:
+def test_ready_line_names_bound_endpoints_and_store(embedded: Serving) -> None:
     line = next(entry for entry in map(json.loads, embedded.log().splitlines()) if entry["message"] == "ready")
 
     assert line["grpc"] == embedded.state["grpc"]
@@ -154,17 +95,17 @@ def test_ready_line_names_bound_endpoints_and_store(embedded: Running) -> None:
     assert line["local_database"] == "otel"
 
 
-def test_second_sidecar_in_same_folder_exits_1_with_one_line(embedded: Running) -> None:
+def test_second_sidecar_in_same_folder_exits_1_with_one_line(embedded: Serving) -> None:
     result = embedded.command("serve", "--embedded")
 
     assert result.returncode == 1
     assert "is in use by another sidecar" in result.stderr.splitlines()[-1]
 
 
-def test_serve_on_port_in_use_exits_1_and_names_setting(embedded: Running, tmp_path: Path, mongodb_uri: str) -> None:
-    second = _start(tmp_path, MONGODB_URI=mongodb_uri, OTLP_MONGO_GRPC_ENDPOINT=embedded.state["grpc"])
+def test_serve_on_port_in_use_exits_1_and_names_setting(embedded: Serving, tmp_path: Path, mongodb_uri: str) -> None:
+    second = start(tmp_path, MONGODB_URI=mongodb_uri, OTLP_MONGO_GRPC_ENDPOINT=embedded.state["grpc"])
 
-    exit_code = second.process.wait(_PATIENCE)
+    exit_code = second.process.wait(PATIENCE)
 
     assert exit_code == 1
     assert f"otlp-mongo: OTLP_MONGO_GRPC_ENDPOINT: cannot listen on {embedded.state['grpc']}" in second.log()
@@ -177,7 +118,7 @@ def test_check_against_real_mongodb_exits_0(tmp_path: Path, mongodb_uri: str) ->
     ports = {f"OTLP_MONGO_{name}_ENDPOINT": "127.0.0.1:0" for name in ("GRPC", "HTTP", "ADMIN")}
 
     result = subprocess.run(
-        [*_COMMAND, "check"],
+        [*COMMAND, "check"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -194,7 +135,7 @@ def test_init_makes_collections_and_can_be_repeated(tmp_path: Path, mongodb_uri:
 
     def init() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*_COMMAND, "init"], capture_output=True, text=True, cwd=tmp_path, env=os.environ | variables, timeout=50
+            [*COMMAND, "init"], capture_output=True, text=True, cwd=tmp_path, env=os.environ | variables, timeout=50
         )
 
     first, second = init(), init()
@@ -206,7 +147,7 @@ def test_init_makes_collections_and_can_be_repeated(tmp_path: Path, mongodb_uri:
     assert {"spans", "logs", "metrics"} <= collections
 
 
-def test_sigterm_stops_within_grace_with_exit_code_0(embedded: Running) -> None:
+def test_sigterm_stops_within_grace_with_exit_code_0(embedded: Serving) -> None:
     """The last of this file: it ends the sidecar of the others."""
     mongod = MongodState.read(embedded.folder / "data" / "mongod")
     assert mongod is not None
@@ -221,35 +162,26 @@ def test_sigterm_stops_within_grace_with_exit_code_0(embedded: Running) -> None:
 
 
 def test_sigterm_while_waiting_for_mongodb_exits_0(tmp_path: Path) -> None:
-    running = _start(tmp_path, MONGODB_URI="mongodb://127.0.0.1:1/", OTLP_MONGO_START_TIMEOUT="5m")
-    deadline = time.monotonic() + _PATIENCE
+    running = start(tmp_path, MONGODB_URI="mongodb://127.0.0.1:1/", OTLP_MONGO_START_TIMEOUT="5m")
+    deadline = time.monotonic() + PATIENCE
     while "transcoder chosen" not in running.log() and time.monotonic() < deadline:
         time.sleep(0.05)
 
     assert running.stop() == 0
 
 
-def _send_log(running: Running) -> int:
-    body = b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": "1", "body": {"stringValue": "a"}}]}]}]}'
-    url = f"http://{running.state['http']}/v1/logs"
-    with urllib.request.urlopen(
-        urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=10
-    ) as response:
-        return int(response.status)
-
-
 def test_serve_told_to_stop_with_a_drain_delay_still_accepts_then_ends(
     tmp_path: Path, mongodb_uri: str, database_name: str
 ) -> None:
-    running = _start(tmp_path, MONGODB_URI=mongodb_uri, MONGODB_DATABASE=database_name, OTLP_MONGO_DRAIN_DELAY="1500ms")
+    running = start(tmp_path, MONGODB_URI=mongodb_uri, MONGODB_DATABASE=database_name, OTLP_MONGO_DRAIN_DELAY="1500ms")
     running.wait_until_ready()
     running.process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while running.get("/readyz")[0] != 503:
         assert time.monotonic() < deadline
 
-    answer = _send_log(running)
-    exit_code = running.process.wait(_PATIENCE)
+    answer = send_log(running)
+    exit_code = running.process.wait(PATIENCE)
 
     assert (answer, exit_code) == (200, 0)
     with MongoClient[dict[str, Any]](mongodb_uri) as client:
@@ -259,10 +191,10 @@ def test_serve_told_to_stop_with_a_drain_delay_still_accepts_then_ends(
 
 
 def test_serve_with_unreachable_mongodb_says_so_and_takes_records_into_the_buffer(tmp_path: Path) -> None:
-    running = _start(tmp_path, MONGODB_URI="mongodb://app:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=200")
+    running = start(tmp_path, MONGODB_URI="mongodb://app:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=200")
     running.wait_until_ready()
 
-    answer = _send_log(running)
+    answer = send_log(running)
     status = running.command("buffer", "status")
     exit_code = running.stop()
     stopped_status = running.command("buffer", "status", "--json")
@@ -279,8 +211,8 @@ def test_serve_with_unreachable_mongodb_says_so_and_takes_records_into_the_buffe
 
 def test_serve_with_a_data_folder_that_takes_no_state_starts_all_the_same(tmp_path: Path, mongodb_uri: str) -> None:
     (tmp_path / "data" / "sidecar.new").mkdir(parents=True)  # as if the disk were full
-    running = _start(tmp_path, MONGODB_URI=mongodb_uri)
-    deadline = time.monotonic() + _PATIENCE
+    running = start(tmp_path, MONGODB_URI=mongodb_uri)
+    deadline = time.monotonic() + PATIENCE
     while '"message":"ready"' not in running.log():
         assert running.process.poll() is None
         assert time.monotonic() < deadline
