@@ -11,6 +11,9 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
+DEAD_LETTERS = "dead_letters"
+"""The collection for records that a destination refused (exporter/delivery/dead_letters.py)."""
+
 IndexKeys = Sequence[tuple[str, int]]
 
 

@@ -26,9 +26,9 @@ from exporter.batch import Batch
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.errors import DestinationUnavailable
 from exporter.interfaces import Destination, Documents, Refusal
+from exporter.signals import DEAD_LETTERS
 from exporter.transcode.extract import extract
 
-COLLECTION = "dead_letters"
 _PART_BYTES = 15 << 20
 """Payload bytes in one document: under MongoDB's 16 MiB with room for the other fields."""
 _REASON_CHARACTERS = 4_000
@@ -61,7 +61,7 @@ class DeadLetters:
             records=len(refusals),
             reasons=reasons,
         )
-        return f"{len(refusals)} of {batch.records} records kept in {COLLECTION} of {destination.name}: {reasons}"
+        return f"{len(refusals)} of {batch.records} records kept in {DEAD_LETTERS} of {destination.name}: {reasons}"
 
     async def keep_whole(self, destination: Destination, batch: Batch, reason: str) -> None:
         """Store one dead letter for a batch none of whose records can be delivered.
@@ -81,10 +81,10 @@ class DeadLetters:
 
 
 async def _store(destination: Destination, letters: Documents) -> None:
-    result = await destination.insert(COLLECTION, letters)
+    result = await destination.insert(DEAD_LETTERS, letters)
     if result.refusals:
         raise DestinationUnavailable(
-            f"the collection {COLLECTION} refused a dead letter: {result.refusals[0].reason}; "
+            f"the collection {DEAD_LETTERS} refused a dead letter: {result.refusals[0].reason}; "
             "remove the validator or unique index that it has"
         )
 

@@ -19,10 +19,9 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from exporter.batch import Batch
-from exporter.delivery.dead_letters import COLLECTION
 from exporter.errors import DestinationUnavailable
 from exporter.interfaces import Destination, Transcoder
-from exporter.signals import SIGNALS
+from exporter.signals import DEAD_LETTERS, SIGNALS
 
 _CODEC = CodecOptions[dict[str, Any]](tz_aware=True, uuid_representation=UuidRepresentation.STANDARD)
 _WHOLE_BATCH = "batch:"
@@ -66,7 +65,7 @@ class LetterBox:
     """
 
     def __init__(self, database: AsyncDatabase[Any], destination: Destination, transcoder: Transcoder) -> None:
-        self._letters: AsyncCollection[dict[str, Any]] = database.get_collection(COLLECTION, _CODEC)
+        self._letters: AsyncCollection[dict[str, Any]] = database.get_collection(DEAD_LETTERS, _CODEC)
         self._destination = destination
         self._transcoder = transcoder
 

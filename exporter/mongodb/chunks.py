@@ -54,16 +54,20 @@ class Chunk:
     def __iter__(self) -> Iterator[bytes]:
         return chain.from_iterable(self.runs)
 
+    def part(self, start: int, stop: int) -> Chunk:
+        """Those of its documents from position `start` to before `stop`, counted from its first one."""
+        runs, before = list[Run](), 0
+        for run in self.runs:
+            left, right = max(run.start, run.start + start - before), min(run.stop, run.start + stop - before)
+            if left < right:
+                runs.append(Run(run.documents, left, right))
+            before += len(run)
+        return Chunk(self.first + start, runs)
+
     def halves(self) -> tuple[Chunk, Chunk]:
         """The first and the second half of its two or more documents."""
-        half = room = len(self) // 2
-        left, right = list[Run](), list[Run]()
-        for run in self.runs:
-            middle = min(run.start + room, run.stop)
-            room -= middle - run.start
-            left.append(Run(run.documents, run.start, middle))
-            right.append(Run(run.documents, middle, run.stop))
-        return Chunk(self.first, _filled(left)), Chunk(self.first + half, _filled(right))
+        half = len(self) // 2
+        return self.part(0, half), self.part(half, len(self))
 
 
 def cut(parts: Sequence[Documents]) -> Iterator[Chunk | Refusal]:
@@ -100,7 +104,3 @@ def _alone(index: int, run: Run) -> Chunk | Refusal:
     if size <= MAX_DOCUMENT_BYTES:
         return Chunk(index, [run])
     return Refusal(index, 0, f"the document has {size:,} bytes; MongoDB takes at most {MAX_DOCUMENT_BYTES:,}")
-
-
-def _filled(runs: Sequence[Run]) -> Sequence[Run]:
-    return [run for run in runs if len(run)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -18,10 +19,15 @@ from pymongo.errors import (
 )
 
 from exporter.errors import DestinationMisconfigured, DestinationUnavailable
-from exporter.mongodb.error_codes import DUPLICATE_KEY, MALFORMED, MISCONFIGURED, TRANSIENT
+from exporter.mongodb.error_codes import Meaning, meaning
 
 _REASON_LENGTH = 500
 """Characters of a server's message that are kept: some quote the document."""
+_INDEX = re.compile(r"^E11000 duplicate key error collection: \S+ index: (\S+) dup key: ")
+"""MongoDB's own words. Others use some of them, but do not name the index as it is called."""
+_COMMAND = re.compile(r"\bcommand:? \{ ?\"?(\w+)\"?:.*", re.DOTALL)
+_SESSION = re.compile(r"\b(?:lsid|signature)\b|\$clusterTime")
+"""What a quoted command, or a reply, tells of the session and the cluster."""
 
 
 class Failure(NamedTuple):
@@ -54,7 +60,7 @@ def from_exception(error: PyMongoError) -> Failure:
 def from_code(code: int, message: str) -> Failure:
     """What an error of the server, of a command or of a document, tells about the destination."""
     text = f"{shorten(message)} (MongoDB error {code})"
-    if code in MISCONFIGURED:
+    if meaning(code) is Meaning.MISCONFIGURED:
         return Failure("misconfigured", DestinationMisconfigured(text))
     return Failure("server", DestinationUnavailable(text))
 
@@ -63,7 +69,7 @@ def from_write_concern_error(error: Mapping[str, Any]) -> Failure:
     """Written, but not as durably as was asked for."""
     code = int(error.get("code", 0))
     text = f"not yet durable: {shorten(str(error.get('errmsg', '')))} (MongoDB error {code})"
-    if code in MISCONFIGURED:
+    if meaning(code) is Meaning.MISCONFIGURED:
         return Failure("misconfigured", DestinationMisconfigured(text))
     return Failure("write_concern", DestinationUnavailable(text))
 
@@ -74,6 +80,16 @@ def from_wrong_count(sent: int, inserted: int, refused: int) -> Failure:
     return Failure("server", DestinationUnavailable(text))
 
 
+def from_lookup(error: PyMongoError) -> Failure:
+    """Documents may be stored already, and nobody knows: their `_id`s could not be looked up."""
+    failure = from_exception(error)
+    text = (
+        "a duplicate key error does not say which index it is about, and the documents' _ids could not be looked up "
+        f"(the user needs the action find): {failure.error}"
+    )
+    return Failure(failure.kind, type(failure.error)(text))
+
+
 def is_worth_repeating(error: PyMongoError) -> bool:
     """Whether the same command may succeed at once: a connection that died unnoticed, a primary that stepped down."""
     if isinstance(error, ServerSelectionTimeoutError | NetworkTimeout | WaitQueueTimeoutError):
@@ -82,29 +98,57 @@ def is_worth_repeating(error: PyMongoError) -> bool:
 
 
 def is_about_content(error: PyMongoError) -> bool:
-    """Whether a document made the command unreadable, so that none of its documents was looked at."""
-    return isinstance(error, OperationFailure) and error.code in MALFORMED
+    """Whether one document made a whole command fail: it has to be found, and the others inserted without it."""
+    if not isinstance(error, OperationFailure) or error.code is None:
+        return False
+    return meaning(error.code) in (Meaning.FINAL, Meaning.DUPLICATE)
 
 
 def is_passing(code: int) -> bool:
     """Whether a document that was refused with this code may be taken later."""
-    return code in TRANSIENT or code in MISCONFIGURED
+    return meaning(code) in (Meaning.PASSING, Meaning.MISCONFIGURED)
 
 
-def is_copy(error: Mapping[str, Any]) -> bool:
+def is_duplicate(code: int) -> bool:
+    """Whether a unique index holds the key of a document already."""
+    return meaning(code) is Meaning.DUPLICATE
+
+
+def code_of(error: Mapping[str, Any]) -> int:
+    """The code of a write error; 0 when it has none that is a number."""
+    code = error.get("code")
+    return int(code) if isinstance(code, int | float) else 0
+
+
+def is_copy(error: Mapping[str, Any]) -> bool | None:
     """Whether a write error says that a document with this `_id` is stored already.
 
-    Another unique index, which can only be the user's, refuses with the same code.
+    Another unique index, which can only be the user's, refuses with the same code. None: the error does not say which
+    index it is (FerretDB, DocumentDB, Cosmos DB).
     """
-    if error.get("code") != DUPLICATE_KEY:
+    if not is_duplicate(code_of(error)):
         return False
-    if "keyPattern" in error:
-        return list(error["keyPattern"]) == ["_id"]
-    return " index: _id_ " in error.get("errmsg", "")
+    if pattern := error.get("keyPattern"):
+        return list(pattern) == ["_id"]
+    if named := _INDEX.search(message_of(error)):
+        return named[1] == "_id_"
+    return None
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """The text of a write error."""
+    return str(error.get("errmsg", ""))
 
 
 def shorten(message: str) -> str:
-    """The part of a message that people need: PyMongo appends the whole reply, or its whole view of the servers."""
+    """The part of a message that people need.
+
+    PyMongo appends the whole reply, or its whole view of the servers. MongoDB quotes whole commands, with the session's
+    id and a signature.
+    """
     for appendix in (", full error: ", " (configured timeouts: ", ", Timeout: "):
         message = message.partition(appendix)[0]
+    message = _COMMAND.sub(r"command \1", message)
+    if session := _SESSION.search(message):
+        message = message[: max(message.find("{", 0, session.start()), 0)] + "{…}"
     return message if len(message) <= _REASON_LENGTH else message[: _REASON_LENGTH - 1] + "…"

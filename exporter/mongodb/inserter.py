@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from exporter.errors import DestinationUnavailable
 from exporter.interfaces import Documents, Refusal
 from exporter.mongodb import failures
 from exporter.mongodb.chunks import Chunk, cut
-from exporter.mongodb.config import milliseconds
+from exporter.mongodb.compatible import Compatible, LookupFailed
+from exporter.mongodb.options import InsertOptions
 from exporter.mongodb.raw import choose_pack, pack_documents
 from exporter.mongodb.secrets import Redactor
 from exporter.telemetry import DestinationMetrics
@@ -45,11 +46,8 @@ class Inserter:
         self._database = database
         self._redact = redact
         self._metrics = metrics
-        self._options = {
-            "ordered": False,
-            "writeConcern": database.write_concern.document,
-            "maxTimeMS": milliseconds(timeout),
-        }
+        self._options = InsertOptions(database.write_concern, timeout)
+        self._compatible = Compatible(database)
         self._pack = choose_pack()
         self._repeat = database.client.options.retry_writes
 
@@ -72,9 +70,11 @@ class Inserter:
 
     async def _write(self, collection: str, chunk: Chunk) -> Written:
         try:
-            reply = await self._send(collection, chunk)
+            reply = await self._compatible.insert(collection, chunk, self._send)
         except BSONError as error:
             return await self._isolate(collection, chunk, error)
+        except LookupFailed as error:
+            raise self._failed(failures.from_lookup(error.cause)) from error
         except PyMongoError as error:
             if failures.is_about_content(error):
                 return await self._isolate(collection, chunk, error)
@@ -82,10 +82,9 @@ class Inserter:
         return self._sort(chunk, reply)
 
     async def _isolate(self, collection: str, chunk: Chunk, error: Exception) -> Written:
-        """Find by halving the document that made a command unreadable, and insert the others."""
+        """Find by halving the document that made a command fail, and insert the others."""
         if len(chunk) == 1:
-            code = getattr(error, "code", None) or 0
-            return Written((), [Refusal(chunk.first, code, self._redact(failures.shorten(str(error))))])
+            return Written((), [Refusal(chunk.first, 0, self._redact(failures.shorten(str(error))))])
         halves = [await self._write(collection, half) for half in chunk.halves()]
         return Written(
             [index for half in halves for index in half.duplicates],
@@ -106,9 +105,13 @@ class Inserter:
         return reply
 
     async def _command(self, collection: str, documents: Sequence[RawBSONDocument]) -> Mapping[str, Any]:
-        # A new mapping each time: the driver adds to it and takes from it.
-        command = {"insert": collection, "documents": documents, **self._options}
-        reply: Mapping[str, Any] = await self._database.command(command)
+        try:
+            # A new mapping each time: the driver adds to it and takes from it.
+            reply = await self._database.command({"insert": collection, "documents": documents, **self._options.taken})
+        except OperationFailure as error:
+            if not self._options.drop(error):
+                raise
+            return await self._command(collection, documents)
         return reply
 
     def _sort(self, chunk: Chunk, reply: Mapping[str, Any]) -> Written:
@@ -117,17 +120,17 @@ class Inserter:
         refusals: list[Refusal] = []
         errors: Sequence[Mapping[str, Any]] = reply.get("writeErrors", ())
         for error in errors:
-            index, code = chunk.first + error["index"], int(error.get("code", 0))
+            index, code = chunk.first + error["index"], failures.code_of(error)
             if failures.is_copy(error):
                 duplicates.append(index)
             elif failures.is_passing(code):
-                raise self._failed(failures.from_code(code, error.get("errmsg", "")))
+                raise self._failed(failures.from_code(code, failures.message_of(error)))
             else:
-                refusals.append(Refusal(index, code, self._redact(failures.shorten(error.get("errmsg", "")))))
+                refusals.append(Refusal(index, code, self._redact(failures.shorten(failures.message_of(error)))))
         if "writeConcernError" in reply:
             raise self._failed(failures.from_write_concern_error(reply["writeConcernError"]))
-        if reply["n"] + len(errors) != len(chunk):
-            raise self._failed(failures.from_wrong_count(len(chunk), reply["n"], len(errors)))
+        if (inserted := reply.get("n", 0)) + len(errors) != len(chunk):
+            raise self._failed(failures.from_wrong_count(len(chunk), inserted, len(errors)))
         return Written(sorted(duplicates), sorted(refusals, key=lambda refusal: refusal.index))
 
     def _failed(self, failure: failures.Failure) -> DestinationUnavailable:

@@ -12,7 +12,6 @@ from pymongo.errors import (
 
 from exporter.errors import DestinationMisconfigured, DestinationUnavailable
 from exporter.mongodb import failures
-from exporter.mongodb.error_codes import MALFORMED, MISCONFIGURED, TRANSIENT
 from exporter.mongodb.secrets import Redactor
 
 
@@ -40,11 +39,6 @@ def test_from_exception_each_type_tells_what_to_do(error: PyMongoError, kind: st
     assert type(failure.error) is type_
 
 
-def test_tables_do_not_contradict_each_other() -> None:
-    assert not TRANSIENT & MISCONFIGURED
-    assert not MALFORMED & (TRANSIENT | MISCONFIGURED)
-
-
 @pytest.mark.parametrize(
     ("error", "copy"),
     [
@@ -53,9 +47,16 @@ def test_tables_do_not_contradict_each_other() -> None:
         ({"code": 11000, "errmsg": "E11000 duplicate key error collection: a.b index: _id_ dup key: {"}, True),
         ({"code": 11000, "errmsg": "E11000 duplicate key error collection: a.b index: by_id dup key: {"}, False),
         ({"code": 121, "keyPattern": {"_id": 1}}, False),
+        ({"code": 11000, "errmsg": "E11000 duplicate key error collection: otel.spans"}, None),
+        ({"code": 11000, "errmsg": 'pq: duplicate key value violates unique constraint "documents_pkey"'}, None),
+        ({"code": 11000, "errmsg": "Duplicate key violation on the requested collection: Index '_id_'"}, None),
+        ({"code": 11000, "errmsg": "E11000 duplicate key error collection: spans Failed _id or unique key"}, None),
+        ({"code": 11001}, None),
+        ({"code": 12582, "keyPattern": {"_id": 1}}, True),
+        ({"errmsg": "no code"}, False),
     ],
 )
-def test_is_copy_only_for_the_index_on_id(error: dict[str, object], copy: bool) -> None:
+def test_is_copy_only_for_the_index_on_id(error: dict[str, object], copy: bool | None) -> None:
     assert failures.is_copy(error) is copy
 
 
@@ -63,6 +64,23 @@ def test_shorten_long_message_drops_the_reply_and_cuts() -> None:
     assert failures.shorten("bad, full error: {...}") == "bad"
     assert failures.shorten("refused (configured timeouts: 1ms), Timeout: 3.0s, Topology") == "refused"
     assert len(failures.shorten("x" * 9000)) == 500
+
+
+@pytest.mark.parametrize(
+    ("message", "short"),
+    [
+        (
+            'not authorized on otel to execute command { collMod: "spans", index: { name: "a" }, lsid: { id: 1 },'
+            ' $clusterTime: { clusterTime: Timestamp(1, 1), signature: { hash: 1 } }, $db: "o" }',
+            "not authorized on otel to execute command collMod",
+        ),
+        ('failed: { create: "x", lsid: { id: UUID("1") } }', "failed: {…}"),
+        ("failed: { a: { b: 1 }, c: 2, $clusterTime: { clusterTime: 1 } } in all", "failed: {…}"),
+        ("E11000 duplicate key error dup key: { name: 1 }", "E11000 duplicate key error dup key: { name: 1 }"),
+    ],
+)
+def test_shorten_quoted_command_keeps_its_name_but_no_session_or_signature(message: str, short: str) -> None:
+    assert failures.shorten(message) == short
 
 
 @pytest.mark.parametrize(
