@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos wheels protos lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos power-cuts wheels protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -110,6 +110,9 @@ MINUTES ?= 10
 SEED ?= 1
 chaos: $(READY) ## Kill, pause, cut off and fill up everything for MINUTES, then count what is lost or doubled
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
+
+power-cuts: $(READY) ## Cut the retry buffer's power at thousands of moments for MINUTES, then count (needs a C compiler)
+	$(BIN)/python -m tests.power_cut --minutes $(MINUTES) --seed $(SEED)
 
 # Those that are there; a list that is given must be there whole.
 PYTHONS ?= $(foreach python,python3.11 python3.12 python3.13,$(if $(shell $(python) -c 1 2>/dev/null && echo yes),$(python)))

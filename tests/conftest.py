@@ -20,6 +20,7 @@ from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from sidecar.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod
+from tests.disk.library import library_for_tests
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,6 +65,12 @@ def mongodb_uri() -> Iterator[str]:
     else:
         with _embedded_mongod(binary) as uri:
             yield uri
+
+
+@pytest.fixture(scope="session")
+def disk_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a program is started with so that its work on the disk is written down, or fails (`tests.disk`)."""
+    return library_for_tests(tmp_path_factory.mktemp("disk-library"))
 
 
 @pytest.fixture
