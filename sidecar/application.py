@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.registry import Collector
 
 from exporter.supervision import Supervisor
 from receiver.endpoint import ReceiverStartError
@@ -30,8 +31,10 @@ _log = structlog.get_logger(__name__)
 class Sidecar:
     """All parts, from the data folder to the receivers. Starts and stops once."""
 
-    def __init__(self, settings: Settings, *, embedded: bool, offline: bool = False) -> None:
-        """`embedded`: store in a mongod of our own instead of `MONGODB_URI`.
+    def __init__(
+        self, settings: Settings, *, embedded: bool, offline: bool = False, collectors: Iterable[Collector] = ()
+    ) -> None:
+        """`embedded`: store in a mongod of our own instead of `MONGODB_URI`. `collectors`: more metrics to serve.
 
         `offline`: listen for nothing but the admin service, and replay only when that asks for it.
 
@@ -42,7 +45,7 @@ class Sidecar:
         if settings.mongodb_uri is None and not embedded and not offline:
             raise UsageError(NO_URI)
         self._settings = settings
-        self._registry = _registry()
+        self._registry = _registry(collectors)
         self._health = Health()
         self._tasks = Supervisor(self._registry)
         self._health.register("tasks", partial(_tasks_health, self._tasks))
@@ -204,8 +207,10 @@ class Sidecar:
         await asyncio.gather(*(receiver.stop(grace) for receiver in self._receivers.values()))
 
 
-def _registry() -> CollectorRegistry:
+def _registry(collectors: Iterable[Collector]) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=True)
+    for collector in collectors:
+        registry.register(collector)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

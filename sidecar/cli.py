@@ -8,6 +8,7 @@ import sys
 
 def main() -> None:
     """Run the command, and turn what a user can cause into one line and an exit code."""
+    _open_standard_streams()
     signals = None
     if "serve" in sys.argv[1:2]:
         from sidecar.signals import Signals
@@ -27,3 +28,14 @@ def main() -> None:
         # Whoever read our output has left (as in `| head`); Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _open_standard_streams() -> None:
+    """Open those that we were started without: a file or connection that got their number would get their output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the smallest number that is free, which is this one
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the process lasts
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 
 import structlog
 import uvloop
@@ -15,6 +16,7 @@ from sidecar.settings import LoadedSettings, load
 from sidecar.signals import Signals
 
 _log = structlog.get_logger(__name__)
+_LAST_WORDS_SECONDS = 0.5
 
 
 def run(signals: Signals, *, embedded: bool) -> None:
@@ -25,14 +27,14 @@ def run(signals: Signals, *, embedded: bool) -> None:
     """
     loaded = load()
     settings = loaded.settings
-    logs.configure(settings.log_level, settings.log_format)
+    log = logs.configure(settings.log_level, settings.log_format)
+    log.take_over_stderr()
+    signals.flush = partial(log.flush, _LAST_WORDS_SECONDS)
     for warning in _warnings(loaded, embedded=embedded):
         _log.warning(warning)
-    sidecar = Sidecar(settings, embedded=embedded)
+    sidecar = Sidecar(settings, embedded=embedded, collectors=(log,))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        stopped_cleanly = runner.run(
-            _serve(sidecar, signals, talkative=logs.is_console(settings.log_format, sys.stderr))
-        )
+        stopped_cleanly = runner.run(_serve(sidecar, signals, talkative=logs.is_console(settings.log_format)))
     if not stopped_cleanly:
         sys.exit(1)
 

@@ -110,9 +110,10 @@ def start(
     return Serving(process, folder, environment)
 
 
-def send_log(serving: Serving) -> int:
+def send_log(serving: Serving, text: str = "a") -> int:
     """Send one log record over HTTP. Returns the status of the answer."""
-    body = b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": "1", "body": {"stringValue": "a"}}]}]}]}'
+    record = {"timeUnixNano": "1", "body": {"stringValue": text}}
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).encode()
     url = f"http://{serving.state['http']}/v1/logs"
     with urllib.request.urlopen(
         urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=10
