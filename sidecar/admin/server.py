@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from receiver.endpoint import Endpoint, ReceiverStartError
+from receiver.http_log import garbage_logger
+from receiver.refusal_log import RefusalLog
 from sidecar.admin.page import Facts, render
 from sidecar.errors import UserError
 from sidecar.health import Health
@@ -48,7 +50,9 @@ class AdminServer:
             raise AdminStartError(f"OTLP_MONGO_ADMIN_ENDPOINT: {error}") from error
         if not self._endpoint.path:
             self._endpoint = self._endpoint.with_port(sockets[0].getsockname()[1])
-        self._runner = web.AppRunner(self._application(), access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            self._application(), access_log=None, handle_signals=False, logger=garbage_logger(RefusalLog())
+        )
         await self._runner.setup()
         for listener in sockets:
             await web.SockSite(self._runner, listener).start()
