@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+
+from exporter.mongodb.connection_string import given_options
 
 APP_NAME = "otlp-mongo"
 
@@ -34,6 +35,10 @@ class MongoConfig:
     connect_timeout: timedelta = timedelta(seconds=3)
     """For one connection, TLS included: a far one takes several round trips."""
     max_pool_size: int = 16
+    server_api: str = ""
+    """The version of MongoDB's Stable API that commands declare; empty: none."""
+    server_api_strict: bool = False
+    """Have MongoDB refuse what is not part of that version."""
     inserts_in_flight: int = 2
     """Insert commands under way at most, for each collection. Small calls go together, one insert at a time."""
 
@@ -48,8 +53,7 @@ class MongoConfig:
             "w": "majority",
             "journal": True,
         }
-        query = parse_qsl(urlsplit(self.uri).query)
-        given = {key.lower() for key, _ in query}
+        given = given_options(self.uri)
         return {key: value for key, value in options.items() if key.lower() not in given}
 
 

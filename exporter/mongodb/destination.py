@@ -15,10 +15,11 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
-from exporter.errors import DestinationMisconfigured, DestinationUnavailable
+from exporter.errors import DestinationUnavailable
 from exporter.interfaces import Documents, InsertResult
 from exporter.mongodb import failures
 from exporter.mongodb.availability import Availability
+from exporter.mongodb.client import open_client
 from exporter.mongodb.collections import Collections
 from exporter.mongodb.config import MongoConfig
 from exporter.mongodb.group_commit import GroupCommit
@@ -65,12 +66,12 @@ class MongoDestination:
         Raises:
             DestinationMisconfigured: the URI or one of its options is not valid.
         """
-        self._running = running = self._open()
+        self._running = running = await self._open()
         self._setting_up = self._tasks.start(f"set up {self.name}", partial(self._set_up, running), may_return=True)
 
     async def connect(self) -> None:
         """Like `start`, but make no collections: for a command that does one thing. Raises like `start`."""
-        self._running = self._open()
+        self._running = await self._open()
 
     async def stop(self, grace: timedelta = timedelta(seconds=5)) -> None:
         """Give inserts under way the grace time, fail those that wait, close the client. A second call does nothing."""
@@ -142,18 +143,10 @@ class MongoDestination:
             raise DestinationUnavailable(f"the destination {self.name!r} is not started, or stopped")
         return self._running
 
-    def _open(self) -> _Running:
+    async def _open(self) -> _Running:
         availability = Availability(self._on_availability)
-        try:
-            client = AsyncMongoClient[dict[str, Any]](
-                self._config.uri, event_listeners=[availability], **self._config.client_options()
-            )
-            database = client[self._config.database]
-        except (PyMongoError, ValueError, TypeError) as error:
-            # Without its cause, whose text may hold the password.
-            raise DestinationMisconfigured(self._redact(f"the URI of {self.name!r}: {error}")) from None
-        if not client.write_concern.acknowledged:
-            raise DestinationMisconfigured(f"the URI of {self.name!r} has w=0: a write without an answer may be lost")
+        client = await open_client(self._config, [availability])
+        database = client[self._config.database]
         return _Running(
             client, database, availability, Inserter(database, self._config.timeout, self._redact, self._metrics)
         )

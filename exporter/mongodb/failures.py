@@ -18,16 +18,13 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from exporter.errors import DestinationMisconfigured, DestinationUnavailable
+from exporter.errors import CredentialsRefused, DestinationMisconfigured, DestinationUnavailable
 from exporter.mongodb.error_codes import Meaning, meaning
+from exporter.mongodb.explain import Step, explain, explain_reply
+from exporter.mongodb.explain import shorten as shorten
 
-_REASON_LENGTH = 500
-"""Characters of a server's message that are kept: some quote the document."""
 _INDEX = re.compile(r"^E11000 duplicate key error collection: \S+ index: (\S+) dup key: ")
 """MongoDB's own words. Others use some of them, but do not name the index as it is called."""
-_COMMAND = re.compile(r"\bcommand:? \{ ?\"?(\w+)\"?:.*", re.DOTALL)
-_SESSION = re.compile(r"\b(?:lsid|signature)\b|\$clusterTime")
-"""What a quoted command, or a reply, tells of the session and the cluster."""
 
 
 class Failure(NamedTuple):
@@ -40,10 +37,10 @@ class Failure(NamedTuple):
 
 def from_exception(error: PyMongoError) -> Failure:
     """What an operation that raised tells about the destination."""
-    message = shorten(str(error))
+    if isinstance(error, OperationFailure) and error.code is not None:
+        return from_code(error.code, str(error))
+    message = str(explain(error))
     match error:
-        case OperationFailure(code=int(code)):
-            return from_code(code, message)
         case ConfigurationError():
             return Failure("misconfigured", DestinationMisconfigured(message))
         case NotPrimaryError() | ServerSelectionTimeoutError():
@@ -59,10 +56,12 @@ def from_exception(error: PyMongoError) -> Failure:
 
 def from_code(code: int, message: str) -> Failure:
     """What an error of the server, of a command or of a document, tells about the destination."""
-    text = f"{shorten(message)} (MongoDB error {code})"
+    explanation = explain_reply(code, message)
+    if explanation.step is Step.AUTHENTICATION:
+        return Failure("misconfigured", CredentialsRefused(str(explanation)))
     if meaning(code) is Meaning.MISCONFIGURED:
-        return Failure("misconfigured", DestinationMisconfigured(text))
-    return Failure("server", DestinationUnavailable(text))
+        return Failure("misconfigured", DestinationMisconfigured(str(explanation)))
+    return Failure("server", DestinationUnavailable(str(explanation)))
 
 
 def from_write_concern_error(error: Mapping[str, Any]) -> Failure:
@@ -138,17 +137,3 @@ def is_copy(error: Mapping[str, Any]) -> bool | None:
 def message_of(error: Mapping[str, Any]) -> str:
     """The text of a write error."""
     return str(error.get("errmsg", ""))
-
-
-def shorten(message: str) -> str:
-    """The part of a message that people need.
-
-    PyMongo appends the whole reply, or its whole view of the servers. MongoDB quotes whole commands, with the session's
-    id and a signature.
-    """
-    for appendix in (", full error: ", " (configured timeouts: ", ", Timeout: "):
-        message = message.partition(appendix)[0]
-    message = _COMMAND.sub(r"command \1", message)
-    if session := _SESSION.search(message):
-        message = message[: max(message.find("{", 0, session.start()), 0)] + "{…}"
-    return message if len(message) <= _REASON_LENGTH else message[: _REASON_LENGTH - 1] + "…"

@@ -17,6 +17,7 @@ from sidecar.settings.model import Settings
 from sidecar.settings.rules import violations
 from sidecar.settings.secret_files import SECRETS, SUFFIX, SecretFileError
 from sidecar.settings.uri import redact
+from sidecar.settings.uri import warnings as uri_warnings
 
 _PREFIX = "OTLP_MONGO_"
 _DOTENV = Path(".env")
@@ -52,7 +53,7 @@ def load() -> LoadedSettings:
     if broken := list(violations(settings)):
         raise SettingsError("\n".join(broken))
     sources = {name: _source(name, layers) for name in FIELDS}
-    return LoadedSettings(settings, sources, tuple(_unknown(layers)))
+    return LoadedSettings(settings, sources, (*_unknown(layers), *_about_uris(settings)))
 
 
 FIELDS: Mapping[str, tuple[str, FieldInfo]] = {
@@ -92,10 +93,15 @@ def _got(name: str, layers: Mapping[str, Mapping[str, str | None]]) -> str:
     for layer in layers.values():
         if name in layer:
             value = layer[name] or ""
-            return redact(value) if name in SECRETS else repr(value)
+            return redact(value) if name in SECRETS else _shown(value)
         if name + SUFFIX in layer and name in SECRETS:
-            return f"the content of {layer[name + SUFFIX]!r}"
+            return f"the content of {_shown(layer[name + SUFFIX] or '')}"
     return "a value from the command line"
+
+
+def _shown(value: str) -> str:
+    """A value that is no secret, unless somebody put one in the wrong place."""
+    return redact(value) if "://" in value else repr(value)
 
 
 def _source(name: str, layers: Mapping[str, Mapping[str, str | None]]) -> str:
@@ -105,6 +111,13 @@ def _source(name: str, layers: Mapping[str, Mapping[str, str | None]]) -> str:
         if name in SECRETS and layer.get(name + SUFFIX):
             return f"{name}{SUFFIX} ({label})"
     return "default"
+
+
+def _about_uris(settings: Settings) -> Iterator[str]:
+    for name in SECRETS:
+        uri = getattr(settings, FIELDS[name][0])
+        if uri is not None:
+            yield from (f"{name}: {warning}" for warning in uri_warnings(uri.get_secret_value()))
 
 
 def _unknown(layers: Mapping[str, Mapping[str, str | None]]) -> Iterator[str]:

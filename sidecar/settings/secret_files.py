@@ -47,15 +47,12 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 def _read(name: str, path: Path) -> str:
+    got = repr(str(path)) if ":/" not in str(path) else "something that is no path (hidden)"
     try:
         text = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise SecretFileError(
-            name, f"got {str(path)!r} ({reason}), takes the path of a file that can be read"
-        ) from None
+        raise SecretFileError(name, f"got {got} ({reason}), takes the path of a file that can be read") from None
     if not text:
-        raise SecretFileError(
-            name, f"got {str(path)!r}, which is empty, takes the path of a file with the secret in it"
-        )
+        raise SecretFileError(name, f"got {got}, which is empty, takes the path of a file with the secret in it")
     return text

@@ -88,11 +88,6 @@ def check_database(name: str) -> str:
     return name
 
 
-def check_uri(secret: SecretStr) -> SecretStr:
-    uri.check(secret.get_secret_value())
-    return secret
-
-
 def parse_list(value: object) -> object:
     """Items with commas between them."""
     if not isinstance(value, str):
@@ -103,6 +98,6 @@ def parse_list(value: object) -> object:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Endpoint = Annotated[str | None, BeforeValidator(parse_endpoint)]
 AutoEndpoint = Annotated[str | None, BeforeValidator(parse_auto_endpoint)]
-MongoUri = Annotated[SecretStr, AfterValidator(check_uri)]
+MongoUri = Annotated[SecretStr, AfterValidator(uri.check)]
 DatabaseName = Annotated[str, AfterValidator(check_database)]
 TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_list)]

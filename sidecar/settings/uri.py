@@ -1,14 +1,8 @@
-"""MongoDB connection strings: checking them, and showing them without what is secret."""
+"""MongoDB connection strings in the settings. Importing the driver takes a while: it is done where there is one."""
 
 from __future__ import annotations
 
-import re
-import warnings
-from urllib.parse import urlsplit
-
-SCHEMES = ("mongodb://", "mongodb+srv://")
-
-_SECRET_OPTION = re.compile(r"(?i)\b(authMechanismProperties|tlsCertificateKeyFilePassword)=[^&]*")
+from pydantic import SecretStr
 
 
 def redact(uri: str) -> str:
@@ -16,42 +10,25 @@ def redact(uri: str) -> str:
 
     Text that is no connection string is not shown at all: it may be a secret pasted in the wrong place.
     """
-    if not uri.startswith(SCHEMES):
-        return f"(hidden, {len(uri)} characters)"
-    scheme, _, rest = uri.partition("://")
-    # Up to the last @ before the options: an unescaped / or @ may stand in a password.
-    address, question_mark, options = rest.partition("?") if "@" not in rest.partition("?")[2] else (rest, "", "")
-    credentials, at, hosts = address.rpartition("@")
-    shown = f"***@{hosts}" if at and credentials else hosts
-    shown_options = _SECRET_OPTION.sub(r"\1=***", options)
-    return f"{scheme}://{shown}{question_mark}{shown_options}"
+    from exporter.mongodb import secrets
+
+    return secrets.redact(uri)
 
 
-def check(uri: str) -> str:
+def check(secret: SecretStr) -> SecretStr:
     """Return the connection string.
 
     Raises:
-        ValueError: it is none.
+        ValueError: what is wrong with it, without what is secret in it.
     """
-    if not uri.startswith(SCHEMES):
-        raise ValueError("it does not start with mongodb:// or mongodb+srv://")
-    if uri.startswith("mongodb+srv://"):
-        # The rest needs the name service, and is found out when connecting.
-        if not urlsplit(uri).hostname:
-            raise ValueError("it names no host")
-        return uri
-    from pymongo.errors import PyMongoError
-    from pymongo.uri_parser import parse_uri
+    from exporter.mongodb import connection_string
 
-    try:
-        # Unknown options are left to the client, which warns of them.
-        with warnings.catch_warnings(action="ignore"):
-            parse_uri(uri, warn=True)
-    except (PyMongoError, ValueError) as error:
-        raise ValueError(_without_quotes(str(error))) from None
-    return uri
+    connection_string.check(secret.get_secret_value())
+    return secret
 
 
-def _without_quotes(text: str) -> str:
-    """PyMongo's reason without the parts of the connection string it quotes, which may be secret."""
-    return re.sub(r"'[^']*'|\"[^\"]*\"", "…", text).rstrip(".")
+def warnings(uri: str) -> tuple[str, ...]:
+    """What a valid connection string has that does not do what it seems to, as ends of sentences."""
+    from exporter.mongodb import connection_string
+
+    return connection_string.check(uri)

@@ -153,6 +153,25 @@ def test_load_with_wrong_uri_shows_no_secret(monkeypatch: pytest.MonkeyPatch, ur
     assert _SECRET not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["MONGODB_URI_FILE", "OTLP_MONGO_GRPC_ENDPOINT", "MONGODB_DATABASE"])
+def test_load_with_uri_in_the_wrong_variable_shows_no_secret(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, f"mongodb://app:{_SECRET}@db/")
+
+    with pytest.raises(SettingsError, match=name) as raised:
+        load()
+
+    assert _SECRET not in str(raised.value)
+
+
+def test_load_with_option_without_effect_warns_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONGODB_URI", f"mongodb://app:{_SECRET}@db/?retryWrite=true&compressors=snappy")
+
+    warnings = load().warnings
+
+    assert len(warnings) == 2
+    assert all(warning.startswith("MONGODB_URI: its option") and _SECRET not in warning for warning in warnings)
+
+
 def test_load_with_several_wrong_values_has_a_line_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTLP_MONGO_LOG_LEVEL", "loud")
     monkeypatch.setenv("OTLP_MONGO_TRANSCODER", "rust")
