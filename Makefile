@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos power-cuts wheels protos lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos power-cuts attacks wheels protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -113,6 +113,9 @@ chaos: $(READY) ## Kill, pause, cut off and fill up everything for MINUTES, then
 
 power-cuts: $(READY) ## Cut the retry buffer's power at thousands of moments for MINUTES, then count (needs a C compiler)
 	$(BIN)/python -m tests.power_cut --minutes $(MINUTES) --seed $(SEED)
+
+attacks: $(READY) ## Single senders that mean harm, each beside a good client: failures, p99, peak memory
+	$(BIN)/python -m tests.attacks
 
 # Those that are there; a list that is given must be there whole.
 PYTHONS ?= $(foreach python,python3.11 python3.12 python3.13,$(if $(shell $(python) -c 1 2>/dev/null && echo yes),$(python)))

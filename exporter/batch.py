@@ -34,6 +34,8 @@ class Batch:
     base_id: int
     received_unix_nano: int
     records: int
+    memory_bytes: int = 0
+    """See `Inspection`; 0 where nobody looked."""
 
 
 def content_id(signal: Signal, payload: bytes, unix_nano: int) -> int:
@@ -90,7 +92,7 @@ class BatchFactory:
             base_id = content_id(signal, payload, inspection.first_unix_nano)
         else:
             base_id = random_id(received)
-        return Batch(signal, payload, base_id, received, inspection.records)
+        return Batch(signal, payload, base_id, received, inspection.records, inspection.memory_bytes)
 
     async def make_async(self, signal: Signal, payload: bytes) -> Batch:
         """As `make`, without holding up the event loop for long."""

@@ -17,6 +17,9 @@ class Inspection(NamedTuple):
     records: int
     first_unix_nano: int
     """The time of the first record that has one, in Unix nanoseconds; 0 when none has."""
+    memory_bytes: int = 0
+    """What the documents take in memory on their way, with a copy of them: counted for large payloads, estimated for
+    others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,36 +7,68 @@ from types import TracebackType
 from exporter import Overloaded
 
 _RETRY_SECONDS = 1.0
+_SHARE_FOR_SMALL = 4
+"""One part in so many of the budget."""
+_SMALL_BYTES = 1024 * 1024
+"""What a small request holds at most."""
 
 
 class MemoryBudget:
-    """Bounds the bytes of all requests in flight. For one event loop; not for threads."""
+    """Bounds the bytes of all requests in flight. For one event loop; not for threads.
+
+    A quarter is kept for small requests, so that large ones, however slow, cannot keep all others out. A large request
+    gets its bytes where no other large one is on its way, or one above the budget could never be sent.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._in_use = 0
+        self._kept_for_small = max_bytes // _SHARE_FOR_SMALL
+        self._small_bytes = min(_SMALL_BYTES, self._kept_for_small // 2)
+        self._small = 0
+        self._large = 0
+
+    @property
+    def max_bytes(self) -> int:
+        """The bound."""
+        return self._max_bytes
 
     @property
     def in_use(self) -> int:
         """Bytes reserved now."""
-        return self._in_use
+        return self._small + self._large
 
     def reservation(self) -> Reservation:
         """Room for one request; nothing is reserved yet."""
         return Reservation(self)
 
-    def _take(self, more: int, held: int) -> None:
-        # A request that is alone always gets its bytes, or one above the budget could never be sent.
-        if self._in_use + more > self._max_bytes and self._in_use > held:
-            raise Overloaded(
-                f"{self._in_use} of {self._max_bytes} bytes are taken by requests in flight and this one "
-                f"needs {more} more: send it again later, or less at a time",
-                retry_after=_RETRY_SECONDS,
-            )
-        self._in_use += more
+    def _change(self, held: int, size: int) -> None:
+        """Let a request hold `size` bytes instead of `held`."""
+        if size <= self._small_bytes:
+            small = self._small - held + size
+            if small > self._kept_for_small and small + self._large > self._max_bytes:
+                raise self._overloaded(held, size)
+            self._small = small
+            return
+        small, large = self._leave(held)
+        if large and (large + size > self._max_bytes - self._kept_for_small or small + large + size > self._max_bytes):
+            raise self._overloaded(held, size)
+        self._small, self._large = small, large + size
 
     def _give_back(self, held: int) -> None:
-        self._in_use -= held
+        self._small, self._large = self._leave(held)
+
+    def _leave(self, held: int) -> tuple[int, int]:
+        """What is in use without a request that holds so much."""
+        if held <= self._small_bytes:
+            return self._small - held, self._large
+        return self._small, self._large - held
+
+    def _overloaded(self, held: int, size: int) -> Overloaded:
+        return Overloaded(
+            f"{self.in_use} of {self._max_bytes} bytes are taken by requests in flight and this one "
+            f"needs {size - held} more: send it again later, or less at a time",
+            retry_after=_RETRY_SECONDS,
+        )
 
 
 class Reservation:
@@ -55,7 +87,7 @@ class Reservation:
             Overloaded: they are not there.
         """
         if size > self._held:
-            self._budget._take(size - self._held, self._held)  # noqa: SLF001 - two halves of one thing
+            self._budget._change(self._held, size)  # noqa: SLF001 - two halves of one thing
             self._held = size
 
     def __enter__(self) -> Reservation:

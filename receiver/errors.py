@@ -41,6 +41,10 @@ class ClientGone(ReceiverError):
     """The client hung up before its request was whole."""
 
 
+class NoMessage(ReceiverError):
+    """A gRPC call that ended before its one message was there."""
+
+
 class _HeaderError(ReceiverError):
     """A refusal that names, in one header of its answer, what would have been taken."""
 
@@ -99,12 +103,15 @@ class _Row:
 
 _TABLE = (  # the first row whose error fits counts
     _Row(MalformedPayload, grpc.StatusCode.INVALID_ARGUMENT, HTTPStatus.BAD_REQUEST, "malformed"),
-    _Row(Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.TOO_MANY_REQUESTS, "overloaded"),
+    # Not 429: the OpenTelemetry SDK for Python throws data away on that (1.30 to 1.44 at least).
+    _Row(Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.SERVICE_UNAVAILABLE, "overloaded"),
     _Row(Unavailable, grpc.StatusCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     # Without RetryInfo, which is what makes it final.
     _Row(PayloadTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large"),
     _Row(ClientGone, grpc.StatusCode.CANCELLED, HTTPStatus.BAD_REQUEST, "client_gone"),
     _Row(NotFound, grpc.StatusCode.NOT_FOUND, HTTPStatus.NOT_FOUND, "not_found"),
+    # gRPC's status for a call that has not exactly one message.
+    _Row(NoMessage, grpc.StatusCode.UNIMPLEMENTED, HTTPStatus.BAD_REQUEST, "no_message"),
     _Row(MethodNotAllowed, grpc.StatusCode.UNIMPLEMENTED, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed"),
     _Row(UnsupportedMediaType, grpc.StatusCode.INVALID_ARGUMENT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported"),
 )

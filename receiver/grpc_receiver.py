@@ -1,4 +1,5 @@
-"""OTLP over gRPC: unary calls on raw bytes, with the standard health and reflection services beside them.
+"""OTLP over gRPC: calls on raw bytes, which we unpack ourselves (`grpc_bodies.py`), with the standard health and
+reflection services beside them.
 
 Sources: OTLP specification 1.10 ("OTLP/gRPC"); gRPC core's channel arguments (`channel_arg_names.h`).
 """
@@ -13,18 +14,20 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from exporter import SIGNALS, Signal
 from receiver.calls import REQUEST_ID, Call
 from receiver.endpoint import Endpoint, ReceiverStartError
 from receiver.errors import Fault
+from receiver.grpc_bodies import BoundedServices, packing_of, read_message
 from receiver.handler import ExportHandler
+from receiver.unpack import unpack
 
 TRANSPORT = "grpc"
 MAX_CONCURRENT_STREAMS = 1000
 _Context = grpc.aio.ServicerContext[bytes, bytes]
-_Method = Callable[[bytes, _Context], Awaitable[bytes]]
+_Method = Callable[[object, _Context], Awaitable[bytes]]
 
 
 class GrpcReceiver:
@@ -41,6 +44,7 @@ class GrpcReceiver:
         """`max_request_bytes`: of a request, packed or unpacked. `max_concurrent_streams`: of one connection."""
         self._wanted = endpoint
         self._handler = handler
+        self._max_request_bytes = max_request_bytes
         self._options = _options(max_request_bytes, max_concurrent_streams)
         self._server: grpc.aio.Server | None = None
         self._bound: Endpoint | None = None
@@ -89,23 +93,36 @@ class GrpcReceiver:
     def _add_services(self, server: grpc.aio.Server) -> None:
         for signal in SIGNALS.values():
             # No (de)serializers: the handler gets the bytes as they came.
-            method = grpc.unary_unary_rpc_method_handler(self._method(signal))
+            method = grpc.stream_unary_rpc_method_handler(self._method(signal))
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(signal.service, {"Export": method}),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        stock: Any = BoundedServices(server, self._handler.arrivals)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, stock)
         names = [signal.service for signal in SIGNALS.values()]
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        described = reflection.aio.ReflectionServicer(  # type: ignore[attr-defined] # the stubs lack it
+            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]
+        )
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, stock)
 
     def _method(self, signal: Signal) -> _Method:
         handler = self._handler
 
-        async def export(payload: bytes, context: _Context) -> bytes:
+        async def export(_requests: object, context: _Context) -> bytes:
             call = Call(signal, TRANSPORT, context.peer(), handler.calls.request_id(_offered_id(context)))
-            answer = await handler.answer(call, handler.export(signal, payload))
+            answer = await handler.answer(call, self._export(signal, context))
             if isinstance(answer, Message):
                 return answer.SerializeToString()
             return await context.abort(answer.code, answer.message, _trailing_metadata(answer))
 
         return export
+
+    async def _export(self, signal: Signal, context: _Context) -> Message:
+        payload = await read_message(context, self._handler.arrivals)
+        with self._handler.reservation() as reservation:
+            reservation.grow_to(len(payload))
+            packing = packing_of(payload)
+            if packing is not None:
+                payload = await unpack(payload, packing, reservation, self._max_request_bytes)
+            return await self._handler.export(signal, payload, reservation)
 
 
 def _offered_id(context: _Context) -> str | bytes | None:
@@ -127,8 +144,10 @@ def _options(max_request_bytes: int, max_concurrent_streams: int) -> list[tuple[
     return [
         # Two sidecars on one port would each get a part of the connections: the second shall fail to start.
         ("grpc.so_reuseport", 0),
-        # Holds for the packed and for the unpacked message; core stops unpacking at the limit.
         ("grpc.max_receive_message_length", max_request_bytes),
+        # We unpack messages ourselves, and core receives no more than the first 64 KiB of what we do not read yet.
+        ("grpc.per_message_decompression", 0),
+        ("grpc.http2.bdp_probe", 0),
         ("grpc.max_concurrent_streams", max_concurrent_streams),
         # Clients may ping as often as they like, idle or not: by default core hangs up on those that keep
         # a connection warm (ENHANCE_YOUR_CALM).

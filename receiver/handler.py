@@ -9,22 +9,37 @@ from google.protobuf.message import Message
 
 from exporter import BatchFactory, Exporter, ExportResult, Signal
 from receiver.admission import MemoryBudget, Reservation
+from receiver.arrivals import Arrivals
 from receiver.calls import Call, Calls
-from receiver.errors import Fault
+from receiver.errors import Fault, PayloadTooLarge
+from receiver.memory import ProcessMemory
 from receiver.refusal_log import RefusalLog
 from receiver.telemetry import ReceiverMetrics
+
+MAX_RECORDS = 1_000_000
 
 
 class ExportHandler:
     """Turns payloads into batches, hands them to the exporter and words the answer."""
 
     def __init__(
-        self, batches: BatchFactory, exporter: Exporter, budget: MemoryBudget, metrics: ReceiverMetrics
+        self,
+        batches: BatchFactory,
+        exporter: Exporter,
+        budget: MemoryBudget,
+        metrics: ReceiverMetrics,
+        *,
+        arrivals: Arrivals | None = None,
+        max_records: int = MAX_RECORDS,
     ) -> None:
+        """`arrivals`: None for bounds of the usual size. `max_records`: of a request."""
+        self._max_records = max_records
         self._batches = batches
         self._exporter = exporter
         self._budget = budget
         self._metrics = metrics
+        self.arrivals = arrivals or Arrivals(ProcessMemory(), budget.max_bytes)
+        """The bodies that either transport waits for."""
         self.refusals = RefusalLog()
         self.calls = Calls(metrics, self.refusals)
         metrics.watch_in_flight(lambda: budget.in_use)
@@ -37,24 +52,27 @@ class ExportHandler:
         """See `Calls.answer`; `work` ends in `export`."""
         return await self.calls.answer(call, work)
 
-    async def export(self, signal: Signal, payload: bytes) -> Message:
-        """Take a payload that nobody has reserved memory for. Returns the signal's export response.
+    async def export(self, signal: Signal, payload: bytes, reservation: Reservation) -> Message:
+        """Take a payload. Returns the signal's export response.
+
+        `reservation`: of the caller, for the payload's bytes; it grows by what the documents take.
 
         Raises:
             MalformedPayload: it is no export request of the signal.
+            PayloadTooLarge: it has too many records.
             Overloaded: too much is in flight.
             Unavailable: it could not be made durable now.
         """
-        with self.reservation() as reservation:
-            reservation.grow_to(len(payload))
-            return await self.export_reserved(signal, payload)
-
-    async def export_reserved(self, signal: Signal, payload: bytes) -> Message:
-        """As `export`, for a payload whose bytes the caller holds a reservation for."""
         self._metrics.received_bytes[signal].inc(len(payload))
         batch = await self._batches.make_async(signal, payload)
         if not batch.records:
             return signal.response()
+        if batch.records > self._max_records:
+            raise PayloadTooLarge(
+                f"the request has {batch.records} records, more than the {self._max_records} that one may have: "
+                "send smaller batches"
+            )
+        reservation.grow_to(len(payload) + batch.memory_bytes)
         try:
             result = await self._exporter.export(batch)
         except Exception:

@@ -126,7 +126,7 @@ class HttpReceiver:
                 request, reservation, max_bytes=self._max_request_bytes, timeout_seconds=self._body_timeout
             )
             reservation.grow_to(len(body) * encoding.memory_factor)
-            return await self._handler.export_reserved(signal, await encoding.payload(signal, body))
+            return await self._handler.export(signal, await encoding.payload(signal, body), reservation)
 
 
 def _respond(answer: Message | Fault, encoding: Encoding, *, packed: bool) -> web.Response:

@@ -14,9 +14,11 @@ from exporter.delivery import DeliveryConfig
 from exporter.interfaces import Transcoder
 from exporter.mongodb import MongoConfig
 from receiver.admission import MemoryBudget
+from receiver.arrivals import Arrivals
 from receiver.grpc_receiver import GrpcReceiver
 from receiver.handler import ExportHandler
 from receiver.http_receiver import HttpReceiver
+from receiver.memory import ProcessMemory
 from receiver.otlp_json import Converter, ConverterMissing, select_converter
 from receiver.telemetry import ReceiverMetrics
 from sidecar.errors import UsageError
@@ -77,7 +79,12 @@ def build_receivers(
         UsageError: the JSON converter that is set is not there.
     """
     batches = BatchFactory(transcoder, deduplicate=settings.deduplicate)
-    handler = ExportHandler(batches, exporter, MemoryBudget(settings.memory_budget), ReceiverMetrics(registry))
+    budget, metrics = MemoryBudget(settings.memory_budget), ReceiverMetrics(registry)
+    # What gRPC is receiving is in no budget: it may take a quarter more than what is.
+    arrivals = Arrivals(ProcessMemory(), settings.memory_budget * 5 // 4)
+    handler = ExportHandler(
+        batches, exporter, budget, metrics, arrivals=arrivals, max_records=settings.max_request_records
+    )
     size = settings.max_request_bytes
     receivers: dict[str, Receiver] = {}
     if settings.grpc_endpoint:

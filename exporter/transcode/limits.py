@@ -7,3 +7,7 @@ The resource and the scope are part of each record's document, so a small payloa
 records) can stand for terabytes of documents. What is over the bound is refused at the door (docs/documents.md,
 What is refused).
 """
+
+UNCOUNTED_BYTES = 256 * 1024
+"""What the documents of a larger payload take is counted before they are written. That takes as long as to write them;
+for payloads up to this size it is estimated."""

@@ -80,6 +80,15 @@ class Settings(BaseSettings):
         le=64 * _GIB,
     )
 
+    max_request_records: int = _setting(
+        1_000_000,
+        "OTLP_MONGO_MAX_REQUEST_RECORDS",
+        "The most spans, log records or data points in a request.",
+        "a whole number from 1 to 100000000",
+        ge=1,
+        le=100_000_000,
+    )
+
     # Documents
     deduplicate: bool = _setting(
         True, "OTLP_MONGO_DEDUPLICATE", "Give the same request the same _ids, so that a retry stores no copy.", _BOOL

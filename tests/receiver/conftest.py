@@ -43,10 +43,12 @@ class Rig:
         return self.registry.get_sample_value(f"otlp_mongo_receiver_{name}", labels) or 0.0
 
 
-def make_rig(budget_bytes: int = 256 * 1024 * 1024) -> Rig:
+def make_rig(budget_bytes: int = 256 * 1024 * 1024, **bounds: Any) -> Rig:
     exporter, budget, registry = FakeExporter(), MemoryBudget(budget_bytes), CollectorRegistry()
     batches = BatchFactory(ReferenceTranscoder())
-    return Rig(exporter, budget, registry, ExportHandler(batches, exporter, budget, ReceiverMetrics(registry)))
+    return Rig(
+        exporter, budget, registry, ExportHandler(batches, exporter, budget, ReceiverMetrics(registry), **bounds)
+    )
 
 
 @pytest.fixture(autouse=True)

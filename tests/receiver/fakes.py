@@ -28,6 +28,7 @@ class FakeExporter:
         self.entered = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
+        self.waiting = 0
         self.cancelled = 0
         self.closed = False
         self._capacity = capacity
@@ -36,11 +37,14 @@ class FakeExporter:
         if self.closed:
             raise AssertionError("export after close")
         self.entered.set()
+        self.waiting += 1
         try:
             await self.open.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
+        finally:
+            self.waiting -= 1
         step = self.script.pop(0) if self.script else ExportResult()
         if isinstance(step, BaseException):
             raise step

@@ -17,7 +17,7 @@ RETRYABLE_GRPC = {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "
     [
         (MalformedPayload("bad"), grpc.StatusCode.INVALID_ARGUMENT, 400, False),
         (Unavailable("away"), grpc.StatusCode.UNAVAILABLE, 503, True),
-        (Overloaded("full"), grpc.StatusCode.RESOURCE_EXHAUSTED, 429, True),
+        (Overloaded("full"), grpc.StatusCode.RESOURCE_EXHAUSTED, 503, True),
         (PayloadTooLarge("big"), grpc.StatusCode.RESOURCE_EXHAUSTED, 413, False),
         (RuntimeError("bug"), grpc.StatusCode.UNAVAILABLE, 503, True),
         (asyncio.CancelledError(), grpc.StatusCode.UNAVAILABLE, 503, True),

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,11 +14,15 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from h2.events import Event
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from exporter import SIGNALS, ExportResult, Overloaded, Signal, Unavailable
+from receiver.arrivals import Arrivals
 from receiver.endpoint import EndpointInUse
 from receiver.grpc_receiver import GrpcReceiver
+from receiver.memory import ProcessMemory
+from tests.attacks.http2 import Connection, framed
 from tests.receiver.conftest import LIMIT, LogLines, Rig, make_rig
 from tests.receiver.fakes import TRACES, eventually, payload, spans, spans_of_size
 
@@ -231,7 +237,7 @@ async def test_export_one_byte_over_limit_answers_resource_exhausted_for_good(
     error = await refusal(channel, body, compression=compression)
 
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert not error.trailing_metadata()
+    assert compression is PLAIN or not status_of(error).details
     assert not rig.exporter.batches
 
 
@@ -288,7 +294,7 @@ async def test_export_past_memory_budget_answers_overloaded() -> None:
     async with grpc.aio.insecure_channel(receiver.endpoint) as channel:
         first = asyncio.ensure_future(send(channel, spans_of_size(200_000)))
         await rig.exporter.entered.wait()
-        error = await refusal(channel, spans())
+        error = await refusal(channel, spans_of_size(50_000))
         rig.exporter.open.set()
         await first
         await send(channel, spans())
@@ -390,3 +396,66 @@ async def test_start_unix_socket_serves_and_is_removed(rig: Rig, tmp_path: Path)
 
     assert len(rig.exporter.batches) == 1
     assert not path.exists()
+
+
+@pytest.fixture
+async def impatient() -> AsyncIterator[Connection]:
+    """A connection to a receiver that waits 0.2 s for a body."""
+    rig = make_rig(arrivals=Arrivals(ProcessMemory(), 1 << 30, body_seconds=0.2))
+    receiver = GrpcReceiver("127.0.0.1:0", rig.handler, max_request_bytes=LIMIT)
+    await receiver.start()
+    connection = await Connection.open(receiver.endpoint)
+    yield connection
+    connection.close()
+    await receiver.stop(1.0)
+
+
+def status_in(events: list[Event]) -> str:
+    """The name of the gRPC status that a call ended with."""
+    headers = dict(pair for event in events for pair in getattr(event, "headers", None) or ())
+    return next(code.name for code in grpc.StatusCode if str(code.value[0]) == headers["grpc-status"])
+
+
+@pytest.mark.parametrize("method", [TRACES.grpc_method, "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"])
+async def test_call_whose_body_does_not_end_is_unavailable_after_a_while(impatient: Connection, method: str) -> None:
+    stream = impatient.call(method, framed(spans())[:-1], end=False)
+
+    assert status_in(await impatient.until_ended(stream)) == "UNAVAILABLE"
+
+
+async def test_call_without_a_message_is_unimplemented(impatient: Connection) -> None:
+    stream = impatient.call(TRACES.grpc_method, b"")
+
+    assert status_in(await impatient.until_ended(stream)) == "UNIMPLEMENTED"
+
+
+async def test_call_cut_within_its_message_ends(impatient: Connection) -> None:
+    stream = impatient.call(TRACES.grpc_method, framed(spans())[:-1])
+
+    assert status_in(await impatient.until_ended(stream)) != "OK"
+
+
+async def test_refusal_by_core_for_size_is_counted(rig: Rig, channel: grpc.aio.Channel) -> None:
+    await refusal(channel, spans_of_size(LIMIT + 1))
+
+    await eventually(lambda: rig.count("requests_total", signal="traces", transport="grpc", outcome="no_message") == 1)
+
+
+async def test_export_damaged_gzip_is_invalid_argument(impatient: Connection) -> None:
+    stream = impatient.call(TRACES.grpc_method, framed(gzip.compress(spans())[:-4], packed=True), encoding="gzip")
+
+    assert status_in(await impatient.until_ended(stream)) == "INVALID_ARGUMENT"
+
+
+async def test_health_takes_packed_messages(channel: grpc.aio.Channel) -> None:
+    request = health_pb2.HealthCheckRequest(service=TRACES.service).SerializeToString()
+
+    answer = await send(channel, request, "/grpc.health.v1.Health/Check", compression=GZIP)
+
+    assert health_pb2.HealthCheckResponse.FromString(answer).status == SERVING
+
+
+async def test_health_of_an_unreadable_message_is_invalid_argument(channel: grpc.aio.Channel) -> None:
+    error = await refusal(channel, b"\xff", method="/grpc.health.v1.Health/Check")
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -190,12 +190,12 @@ async def test_post_unavailable_answers_503_with_retry_after(
     assert 4.0 <= retry_seconds(status) <= 5.0
 
 
-async def test_post_overloaded_answers_429_with_retry_after(rig: Rig, client: aiohttp.ClientSession) -> None:
+async def test_post_overloaded_answers_503_with_retry_after(rig: Rig, client: aiohttp.ClientSession) -> None:
     rig.exporter.run(Overloaded("buffer full", retry_after=0.5))
 
     response = await post(client, spans())
 
-    assert response.status == 429
+    assert response.status == 503
     assert response.headers["Retry-After"] in {"1", "2"}
     assert response.error.code == 8
 
@@ -340,7 +340,7 @@ async def test_post_many_at_once_all_answered(rig: Rig, client: aiohttp.ClientSe
     assert sorted(rig.exporter.payloads) == sorted(bodies)
 
 
-async def test_post_past_memory_budget_answers_429_while_others_hold_it() -> None:
+async def test_post_past_memory_budget_answers_503_while_others_hold_it() -> None:
     rig = make_rig(budget_bytes=1_000_000)
     receiver = HttpReceiver("127.0.0.1:0", rig.handler, converter=CONVERTER, max_request_bytes=LIMIT)
     await receiver.start()
@@ -350,16 +350,48 @@ async def test_post_past_memory_budget_answers_429_while_others_hold_it() -> Non
         alone = asyncio.ensure_future(post(client, spans_of_size(2_000_000)))
         await rig.exporter.entered.wait()
         refused = [
-            await post(client, spans()),
+            await post(client, spans_of_size(200_000)),
             await post(client, gzip.compress(spans_of_size(500_000)), Content_Encoding="gzip"),
         ]
         rig.exporter.open.set()
         taken = await alone
     await receiver.stop(1.0)
 
-    assert [response.status for response in refused] == [429, 429]
+    assert [response.status for response in refused] == [503, 503]
     assert taken.status == 200
     assert rig.budget.in_use == 0
+
+
+async def test_post_small_gets_through_while_a_large_one_holds_the_budget() -> None:
+    rig = make_rig(budget_bytes=1_000_000)
+    receiver = HttpReceiver("127.0.0.1:0", rig.handler, converter=CONVERTER, max_request_bytes=LIMIT)
+    await receiver.start()
+    rig.exporter.hold()
+
+    async with aiohttp.ClientSession(f"http://{receiver.endpoint}") as client:
+        large = asyncio.ensure_future(post(client, spans_of_size(2_000_000)))
+        await rig.exporter.entered.wait()
+        small = asyncio.ensure_future(post(client, spans()))
+        await eventually(lambda: rig.exporter.waiting == 2)
+        rig.exporter.open.set()
+        answers = await asyncio.gather(large, small)
+    await receiver.stop(1.0)
+
+    assert [response.status for response in answers] == [200, 200]
+
+
+async def test_post_of_too_many_records_answers_413() -> None:
+    rig = make_rig(max_records=2)
+    receiver = HttpReceiver("127.0.0.1:0", rig.handler, converter=CONVERTER, max_request_bytes=LIMIT)
+    await receiver.start()
+
+    async with aiohttp.ClientSession(f"http://{receiver.endpoint}") as client:
+        taken = await post(client, spans(["a", "b"]))
+        refused = await post(client, spans(["a", "b", "c"]))
+    await receiver.stop(1.0)
+
+    assert (taken.status, refused.status) == (200, 413)
+    assert "3 records, more than the 2" in refused.error.message
 
 
 async def test_post_json_reserves_what_parsing_takes() -> None:
@@ -370,7 +402,7 @@ async def test_post_json_reserves_what_parsing_takes() -> None:
     body = json.dumps({"future": "x" * 150_000}).encode()
 
     async with aiohttp.ClientSession(f"http://{receiver.endpoint}") as client:
-        other = asyncio.ensure_future(post(client, spans()))
+        other = asyncio.ensure_future(post(client, spans_of_size(200_000)))
         await rig.exporter.entered.wait()
         beside_other = await post(client, body, JSON)
         rig.exporter.open.set()
@@ -378,7 +410,7 @@ async def test_post_json_reserves_what_parsing_takes() -> None:
         alone = await post(client, body, JSON)
     await receiver.stop(1.0)
 
-    assert (beside_other.status, alone.status) == (429, 200)
+    assert (beside_other.status, alone.status) == (503, 200)
 
 
 async def test_post_refused_logs_request_id_of_client(rig: Rig, client: aiohttp.ClientSession, logs: LogLines) -> None:

@@ -101,7 +101,7 @@ async def test_sdk_over_grpc_comes_back_when_retry_info_says(
     assert len(rig.exporter.batches) == 1
 
 
-async def test_sdk_over_http_comes_back_after_503_and_429(rig: Rig, make: Make) -> None:
+async def test_sdk_over_http_comes_back_after_unavailable_and_overloaded(rig: Rig, make: Make) -> None:
     rig.exporter.run(Unavailable("MongoDB is away", SHORT), Overloaded("full", SHORT))
 
     await asyncio.to_thread(span_through, make(HttpSpans, "traces"))

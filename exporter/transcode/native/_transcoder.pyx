@@ -13,7 +13,7 @@ from exporter.transcode.native.workspace cimport Error, Workspace, footprint, re
 
 from exporter.interfaces import Documents, Inspection, LargerThanAsked
 from exporter.transcode.errors import malformed, too_large
-from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
+from exporter.transcode.limits import MAX_DOCUMENTS_BYTES, UNCOUNTED_BYTES
 
 _SIGNALS = {"traces": Signal.TRACES, "logs": Signal.LOGS, "metrics": Signal.METRICS}
 _OFFSETS = array("I")
@@ -61,13 +61,16 @@ cdef class NativeTranscoder:
         cdef Signal which = _SIGNALS[signal.name]
         cdef Census census
         cdef size_t most = self._limit
+        cdef size_t uncounted = UNCOUNTED_BYTES
         with nogil:
             reset(workspace, data, limit)
             inspect_request(workspace, which, data, size, &census)
-            if workspace.error == Error.FINE and census.most_bytes > most:
+            if workspace.error == Error.FINE and (census.most_bytes > most or size > uncounted):
+                workspace.counting = True
                 write_request(workspace, which, data, size)
+                census.usual_bytes = 2 * workspace.counted
         self._finish(memory, signal, payload, limit)
-        return Inspection(census.records, census.first_unix_nano)
+        return Inspection(census.records, census.first_unix_nano, census.usual_bytes)
 
     def transcode(self, batch, within=None):
         """See `exporter.interfaces.Transcoder`."""

@@ -70,7 +70,11 @@ cdef inline void end_record(Workspace *ws, size_t start) noexcept nogil:
     cdef uint32_t size
     append(ws, &ws.out, ws.origin.data, ws.origin.size)
     end(ws, start)
-    if ws.out.size > ws.limit:
+    if ws.counted + ws.out.size > ws.limit:
         fail(ws, Error.TOO_LARGE)
+    if ws.counting:
+        ws.counted += ws.out.size
+        ws.out.size = 0
+        return
     size = <uint32_t>ws.out.size
     append(ws, &ws.ends, &size, sizeof(size))

@@ -27,6 +27,8 @@ cdef enum:
     MOST_PER_BYTE = 32
     MOST_PER_RECORD = 256
 
+    USUAL_PER_BYTE = 4
+
 cdef enum Signal:
     TRACES
     LOGS
@@ -42,6 +44,7 @@ cdef struct Census:
     uint64_t records
     uint64_t first_unix_nano
     uint64_t most_bytes  # that the documents can take together, estimated generously
+    uint64_t usual_bytes  # that they and a copy of them take, where nobody means to make them large
 
 
 cdef inline uint64_t at_most(uint64_t value) noexcept nogil:
@@ -85,6 +88,7 @@ cdef inline void inspect_request(
     cdef uint32_t kind = OTLP_METRICS_REQUEST
     census.records = census.first_unix_nano = 0
     census.most_bytes = <uint64_t>MOST_PER_BYTE * size
+    census.usual_bytes = <uint64_t>USUAL_PER_BYTE * size
     request.data = payload
     request.size = size
     if signal == Signal.TRACES:
@@ -115,6 +119,9 @@ cdef inline void inspect_scopes(Workspace *ws, Signal signal, Group *resource, C
         census.most_bytes = at_most(
             census.most_bytes + (census.records - before) * (MOST_PER_RECORD + MOST_PER_BYTE * at_most(origin))
         )
+        census.usual_bytes = at_most(
+            census.usual_bytes + (census.records - before) * (MOST_PER_RECORD + at_most(origin))
+        )
 
 
 cdef inline void inspect_records(Workspace *ws, Signal signal, Group *scope, Census *census) noexcept nogil:
@@ -139,6 +146,7 @@ cdef inline void inspect_metrics(Workspace *ws, Group *scope, Census *census) no
             census.first_unix_nano = first_point_time(ws, &metric)
         head = metric.name.size + metric.description.size + metric.unit.size + metric.metadata_size
         census.most_bytes = at_most(census.most_bytes + metric.points.count * MOST_PER_BYTE * at_most(head))
+        census.usual_bytes = at_most(census.usual_bytes + metric.points.count * at_most(head))
         ws.parts.size = parts
 
 

@@ -38,6 +38,8 @@ cdef struct Workspace:
     const uint8_t *payload
     Error error
     size_t limit  # of all documents together, in bytes; below 2**31, so that no BSON length overflows
+    size_t counted  # bytes of documents that were written to learn how many they are, and thrown away
+    bint counting
     size_t room  # up to which buffers may grow now: the limit, or more for what is not yet part of a document
     uint64_t id_high  # the next record's `_id`
     uint64_t id_low
@@ -136,6 +138,8 @@ cdef inline void reset(Workspace *ws, const uint8_t *payload, size_t limit) noex
     ws.payload = payload
     ws.limit = ws.room = limit
     ws.error = Error.FINE
+    ws.counting = False
+    ws.counted = 0
     ws.out.size = ws.metric.size = ws.origin.size = ws.ends.size = 0
     ws.parts.size = ws.pairs.size = ws.nodes.size = ws.slots.size = ws.steps.size = 0
 

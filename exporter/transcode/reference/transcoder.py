@@ -14,7 +14,7 @@ from exporter.batch import Batch
 from exporter.interfaces import Documents, Inspection, LargerThanAsked
 from exporter.signals import SIGNALS, Signal
 from exporter.transcode.errors import malformed, too_large
-from exporter.transcode.limits import MAX_DOCUMENTS_BYTES
+from exporter.transcode.limits import MAX_DOCUMENTS_BYTES, UNCOUNTED_BYTES
 from exporter.transcode.reference.groups import groups
 from exporter.transcode.reference.messages import Proto, with_byte_strings
 from exporter.transcode.reference.walks import WALKS
@@ -23,6 +23,8 @@ _MOST_PER_BYTE = 32
 """More than a byte of OTLP can become in a document, the names and frames around it included."""
 _MOST_PER_RECORD = 256
 """More than the document takes of a record that says nothing."""
+_USUAL_PER_BYTE = 4
+"""What a byte of OTLP becomes where nobody means to make it large, with a copy of it."""
 
 
 class ReferenceTranscoder:
@@ -40,16 +42,17 @@ class ReferenceTranscoder:
         walk = WALKS[signal.name]
         records = first_unix_nano = 0
         most_bytes = _MOST_PER_BYTE * len(payload)
+        usual_bytes = _USUAL_PER_BYTE * len(payload)
         for series, tail in groups(walk, request):
             records += len(series.records)
             shared = sum(len(document.raw) for document in (*series.head.values(), *tail.values()))
             most_bytes += len(series.records) * (_MOST_PER_RECORD + shared)
+            usual_bytes += len(series.records) * (_MOST_PER_RECORD + shared)
             if not first_unix_nano:
                 first_unix_nano = next(filter(None, map(walk.unix_nano, series.records)), 0)
-        if most_bytes > self._limit:
-            for _ in self._documents(signal, request, 0, 0, within):
-                pass
-        return Inspection(records, first_unix_nano)
+        if most_bytes > self._limit or len(payload) > UNCOUNTED_BYTES:
+            usual_bytes = 2 * sum(map(len, self._documents(signal, request, 0, 0, within)))
+        return Inspection(records, first_unix_nano, usual_bytes)
 
     def transcode(self, batch: Batch, within: int | None = None) -> Documents:
         """See `exporter.interfaces.Transcoder`."""

@@ -21,7 +21,7 @@ def test_walks_every_signal_has_one() -> None:
 
 @ALL_SIGNALS
 def test_inspect_empty_payload_has_no_records(signal: Signal, transcoder: Transcoder) -> None:
-    assert transcoder.inspect(signal, b"") == (0, 0)
+    assert transcoder.inspect(signal, b"")[:2] == (0, 0)
     assert len(transcoder.transcode(Batch(signal, b"", 0, 0, 0))) == 0
 
 
@@ -31,7 +31,7 @@ def test_inspect_span_time_is_start_or_else_end(transcoder: Transcoder) -> None:
     spans.add(end_time_unix_nano=7)
     spans.add(start_time_unix_nano=5)
 
-    assert transcoder.inspect(TRACES, request.SerializeToString()) == (3, 7)
+    assert transcoder.inspect(TRACES, request.SerializeToString())[:2] == (3, 7)
 
 
 def test_inspect_log_time_is_own_or_else_observed(transcoder: Transcoder) -> None:
@@ -40,7 +40,7 @@ def test_inspect_log_time_is_own_or_else_observed(transcoder: Transcoder) -> Non
     logs.add(time_unix_nano=0, observed_time_unix_nano=7)
     logs.add(time_unix_nano=5)
 
-    assert transcoder.inspect(LOGS, request.SerializeToString()) == (3, 7)
+    assert transcoder.inspect(LOGS, request.SerializeToString())[:2] == (3, 7)
 
 
 def test_inspect_data_points_are_the_records(transcoder: Transcoder) -> None:
@@ -49,7 +49,7 @@ def test_inspect_data_points_are_the_records(transcoder: Transcoder) -> None:
     second = request.resource_metrics.add().scope_metrics.add().metrics.add()
     second.summary.data_points.add(time_unix_nano=9)
 
-    assert transcoder.inspect(METRICS, request.SerializeToString()) == (2, 9)
+    assert transcoder.inspect(METRICS, request.SerializeToString())[:2] == (2, 9)
 
 
 @ALL_SIGNALS
@@ -68,7 +68,7 @@ def test_inspect_no_protobuf_is_malformed(signal: Signal, transcoder: Transcoder
     "payload", [b"\x08\x01", b"\x7b\x7c", b"\xf8\x07\x05"], ids=["other wire type", "group", "unknown field"]
 )
 def test_inspect_what_is_unknown_is_ignored(signal: Signal, transcoder: Transcoder, payload: bytes) -> None:
-    assert transcoder.inspect(signal, payload) == (0, 0)
+    assert transcoder.inspect(signal, payload)[:2] == (0, 0)
 
 
 @pytest.mark.parametrize(("levels", "valid"), [(100, True), (101, False)])
@@ -76,7 +76,7 @@ def test_inspect_nesting_limit_counts_groups_too(transcoder: Transcoder, levels:
     payload = b"\x7b" * levels + b"\x7c" * levels
 
     if valid:
-        assert transcoder.inspect(TRACES, payload) == (0, 0)
+        assert transcoder.inspect(TRACES, payload)[:2] == (0, 0)
     else:
         with pytest.raises(MalformedPayload):
             transcoder.inspect(TRACES, payload)

@@ -35,7 +35,7 @@ def spans(count: int, resource_text: str = "", keys: list[str] | None = None) ->
 
 
 def transcode(transcoder: Transcoder, payload: bytes) -> Documents:
-    records, _ = transcoder.inspect(TRACES, payload)
+    records, *_ = transcoder.inspect(TRACES, payload)
     return transcoder.transcode(Batch(TRACES, payload, 0, 0, records))
 
 

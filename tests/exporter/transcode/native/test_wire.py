@@ -41,7 +41,7 @@ def groups(levels: int) -> bytes:
 
 
 def only_document(transcoder: Transcoder, signal: Signal, payload: bytes) -> dict[str, object]:
-    records, _ = transcoder.inspect(signal, payload)
+    records, *_ = transcoder.inspect(signal, payload)
     (document,) = transcoder.transcode(Batch(signal, payload, 0, 0, records))
     return bson.decode(document)
 
@@ -177,7 +177,7 @@ def test_transcode_metric_of_two_kinds_takes_the_last(transcoder: Transcoder) ->
     gauge, total = sized(5, sized(1, b"")), sized(7, sized(1, b"") + sized(1, b""))
     payload = request(gauge + total)
 
-    records, _ = transcoder.inspect(METRICS, payload)
+    records, *_ = transcoder.inspect(METRICS, payload)
     documents = [bson.decode(each) for each in transcoder.transcode(Batch(METRICS, payload, 0, 0, records))]
 
     assert [document["metric"]["type"] for document in documents] == ["sum", "sum"]

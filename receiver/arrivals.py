@@ -1,0 +1,137 @@
+"""Bodies on their way in: how long they may take, and which of them gives way when memory runs short.
+
+gRPC's core collects a message before we learn anything of it, its size included. So no single one can be charged for
+what it holds; but once the process uses more than it may, those that have been waited for the longest are given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Protocol
+
+from exporter import Overloaded, Unavailable
+
+BODY_SECONDS = 30.0
+TICK_SECONDS = 0.02
+"""Loopback brings about 20 MiB meanwhile."""
+_RETRY_SECONDS = 1.0
+_KEPT_FREE_BYTES = 64 * 1024 * 1024
+"""More than this is given back to the system: what a flood took shall not stay."""
+
+
+class Memory(Protocol):
+    """See `receiver.memory.ProcessMemory`."""
+
+    def in_use(self) -> int:
+        """Bytes."""
+        ...
+
+    def free(self) -> int:
+        """Bytes."""
+        ...
+
+    def give_back(self) -> None:
+        """Blocks."""
+        ...
+
+
+class Arrivals:
+    """All bodies that are being waited for. For one event loop; not for threads."""
+
+    def __init__(
+        self, memory: Memory, max_bytes: int, *, tick_seconds: float = TICK_SECONDS, body_seconds: float = BODY_SECONDS
+    ) -> None:
+        """`max_bytes`: that the process may use beyond what it uses now. `body_seconds`: for a body to arrive."""
+        self._memory = memory
+        self._ceiling = memory.in_use() + max_bytes
+        self._tick_seconds = tick_seconds
+        self._body_seconds = body_seconds
+        self._waited_for: dict[Arrival, None] = {}  # the oldest first
+        self._tick: asyncio.TimerHandle | None = None
+        self._giving_back: asyncio.Future[None] | None = None
+
+    def body(self) -> Arrival:
+        """An `async with` block in which a body is received.
+
+        Raises:
+            Unavailable: it did not come in time.
+            Overloaded: it had to give way to others.
+        """
+        return Arrival(self, self._body_seconds)
+
+    def make_room(self, older_than: float = 1.0) -> bool:
+        """Give up the body that has been waited for the longest, if that is longer than so many seconds."""
+        now = asyncio.get_running_loop().time()
+        oldest = next((arrival for arrival in self._waited_for if not arrival.gave_way), None)
+        if oldest is None or oldest.since > now - older_than:
+            return False
+        oldest.give_way()
+        return True
+
+    def add(self, arrival: Arrival) -> None:
+        """From now on it may have to give way."""
+        self._waited_for[arrival] = None
+        if self._tick is None:
+            self._tick = asyncio.get_running_loop().call_later(self._tick_seconds, self._look)
+
+    def remove(self, arrival: Arrival) -> None:
+        """It is there, or never will be."""
+        self._waited_for.pop(arrival, None)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._tick = loop.call_later(self._tick_seconds, self._look) if self._waited_for else None
+        slow = [arrival for arrival in self._waited_for if arrival.since <= loop.time() - self._tick_seconds]
+        if self._waited_for and not slow:
+            return  # all goes as usual: nothing is measured
+        if slow and self._memory.in_use() > self._ceiling:
+            for arrival in slow[: (len(slow) + 1) // 2]:
+                arrival.give_way()
+        if (self._giving_back is None or self._giving_back.done()) and self._memory.free() > _KEPT_FREE_BYTES:
+            self._giving_back = loop.run_in_executor(None, self._memory.give_back)
+
+
+class Arrival:
+    """One body."""
+
+    __slots__ = ("_arrivals", "_seconds", "_timeout", "gave_way", "since")
+
+    def __init__(self, arrivals: Arrivals, seconds: float) -> None:
+        self._arrivals = arrivals
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+        self.gave_way = False
+        self.since = 0.0
+        """When the wait began, on the loop's clock."""
+
+    def give_way(self) -> None:
+        """End the wait."""
+        if not self.gave_way and not self._timeout.expired():
+            self.gave_way = True
+            self._timeout.reschedule(self.since)
+
+    def due(self, when: float) -> None:
+        """The body has until then, on the loop's clock."""
+        if not self.gave_way:
+            self._timeout.reschedule(when)
+
+    async def __aenter__(self) -> Arrival:
+        self.since = asyncio.get_running_loop().time()
+        await self._timeout.__aenter__()
+        self._arrivals.add(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._arrivals.remove(self)
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            if self.gave_way:
+                raise Overloaded(
+                    "the request's body came slowly and had to give way, as memory ran short: send it again later",
+                    retry_after=_RETRY_SECONDS,
+                ) from None
+            raise Unavailable(f"the request's body did not arrive within {self._seconds:g} seconds") from None
