@@ -4,7 +4,7 @@ What this module exports is the public interface, and all that `receiver` may im
 """
 
 from exporter.batch import Batch, BatchFactory
-from exporter.errors import ExporterError, MalformedPayload, Overloaded, Unavailable
+from exporter.errors import ExporterError, MalformedPayload, Overloaded, TooLarge, Unavailable
 from exporter.interfaces import Exporter, ExportResult
 from exporter.signals import SIGNALS, Signal
 
@@ -18,5 +18,6 @@ __all__ = [
     "MalformedPayload",
     "Overloaded",
     "Signal",
+    "TooLarge",
     "Unavailable",
 ]

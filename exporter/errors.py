@@ -12,6 +12,10 @@ class MalformedPayload(ExporterError):
     """The payload is no valid OTLP export request: sending it again cannot help."""
 
 
+class TooLarge(ExporterError):
+    """The records are more than can be kept at any time: sending them again cannot help, sending less at a time can."""
+
+
 class Unavailable(ExporterError):
     """The records could not be made durable now: send them again after `retry_after` seconds."""
 

@@ -162,6 +162,7 @@ class BatchBuffer(Protocol):
         Raises:
             Overloaded: there is no room.
             Unavailable: the disk failed.
+            TooLarge: there would be no room in an empty buffer either.
         """
         ...
 

@@ -17,7 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from exporter import ExporterError, MalformedPayload, Overloaded, Unavailable
+from exporter import ExporterError, MalformedPayload, Overloaded, TooLarge, Unavailable
 
 MAX_MESSAGE_CHARACTERS = 1000
 """Of a reason: in gRPC it travels twice, in headers that clients limit to 8 KiB."""
@@ -106,7 +106,8 @@ _TABLE = (  # the first row whose error fits counts
     # Not 429: the OpenTelemetry SDK for Python throws data away on that (1.30 to 1.44 at least).
     _Row(Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.SERVICE_UNAVAILABLE, "overloaded"),
     _Row(Unavailable, grpc.StatusCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
-    # Without RetryInfo, which is what makes it final.
+    # Without RetryInfo, which is what makes them final.
+    _Row(TooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large"),
     _Row(PayloadTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large"),
     _Row(ClientGone, grpc.StatusCode.CANCELLED, HTTPStatus.BAD_REQUEST, "client_gone"),
     _Row(NotFound, grpc.StatusCode.NOT_FOUND, HTTPStatus.NOT_FOUND, "not_found"),

@@ -24,9 +24,12 @@ from sidecar.composition import URI_SETTINGS, buffer_config, delivery_config, de
 from sidecar.errors import UsageError, UserError
 from sidecar.health import Health, PartHealth
 from sidecar.settings import Settings, redact
+from sidecar.settings.types import format_bytes
 
 _CLOSE_SECONDS = 2.0
 """Of the grace, what is kept for closing the clients when the backlog takes all of it."""
+_FILES_NAMED = 3
+"""Files that the health of the buffer names."""
 
 
 class Store:
@@ -97,7 +100,9 @@ class Store:
             DeliveryMetrics(self._registry, self._destinations),
             self._tasks,
         )
+        self._buffer.on_return(self._delivery.wake)
         self._delivery.start(paused=self._offline)
+        self._health.register("retry buffer", partial(_buffer_health, self._buffer))
         for name in self._destinations:
             self._health.register(f"{name} MongoDB", partial(self._probe, name))
 
@@ -154,6 +159,18 @@ class Store:
         if backlog := pipeline.backlog.records:
             state += f"; {backlog} records wait in the retry buffer"
         return PartHealth(ready=pipeline.takes_records or name != "local", state=state)
+
+
+def _buffer_health(buffer: RetryBuffer) -> PartHealth:
+    """Files that cannot be read are seen, and take no records away: new ones go to others."""
+    state = buffer.state()
+    parts = [f"{format_bytes(state.disk_bytes)} of {format_bytes(state.max_bytes)}"]
+    if state.damaged_files:
+        parts.append(f"{state.damaged_files} damaged files take {format_bytes(state.damaged_bytes)} of that")
+    if count := len(state.unreadable):
+        named = ", ".join(f"{file.name} ({file.reason})" for file in state.unreadable[:_FILES_NAMED])
+        parts.append(f"{count} files cannot be read now and are tried again: {named}")
+    return PartHealth(ready=True, state="; ".join(parts))
 
 
 def _transcoder(settings: Settings) -> Transcoder:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, Self, TypeVar
 
 import structlog
+from zstandard import ZstdError
 
 from exporter.batch import Batch
 from exporter.buffer.codec import Codec, Record
 from exporter.buffer.config import BufferConfig
-from exporter.buffer.errors import BufferUnavailable, Damaged
-from exporter.buffer.report import VerifyReport
+from exporter.buffer.errors import FILE_ERRORS, BufferUnavailable, Damaged, describe
+from exporter.buffer.file_system import FileSystem, RealFileSystem
+from exporter.buffer.report import BufferState, VerifyReport
+from exporter.buffer.segment import SegmentFailed
 from exporter.buffer.store import Store
 from exporter.buffer.telemetry import BufferMetrics
 from exporter.interfaces import READ_BYTES, Backlog, StoredBatch
+from exporter.signals import SIGNALS
 from exporter.supervision import Supervisor
 
 _log = structlog.get_logger(__name__)
@@ -54,7 +57,11 @@ class RetryBuffer:
         self._waiting: list[_Append] = []
         self._wake = asyncio.Event()
         self._closing = False
+        self._on_return: Callable[[], None] = _nobody
+        self._troubled = asyncio.Event()
+        self._closed: asyncio.Task[None] | None = None
         self._writer = tasks.start("retry buffer", self._write, may_return=True)
+        self._repairer = tasks.start("retry buffer files", self._try_again)
 
     @classmethod
     async def open(
@@ -63,16 +70,17 @@ class RetryBuffer:
         destinations: Sequence[str],
         metrics: BufferMetrics,
         tasks: Supervisor | None = None,
+        system: FileSystem | None = None,
     ) -> Self:
         """Open a buffer for these destinations; what waits for others stays and is reported.
 
-        `tasks`: the owner of the one that writes.
+        `tasks`: the owner of those that write and try again. `system`: where the files are, if not on this machine's.
 
         Raises:
-            BufferInUse, BufferReadOnly: the text says what to do.
+            BufferOpenError: the text says what to do.
         """
         files = ThreadPoolExecutor(1, "buffer-files")
-        store = Store(config, destinations, metrics)
+        store = Store(config, destinations, metrics, system or RealFileSystem())
         try:
             await asyncio.get_running_loop().run_in_executor(files, store.open)
         except BaseException:
@@ -88,6 +96,7 @@ class RetryBuffer:
         Raises:
             BufferFull: there is no room.
             BufferUnavailable: the disk failed.
+            BatchTooLarge: it takes more than the whole buffer may.
         """
         record = await self._encode(batch)
         if self._closing:
@@ -98,18 +107,25 @@ class RetryBuffer:
         await done
 
     async def oldest(
-        self, destination: str, limit: int, after: int = 0, *, max_bytes: int = READ_BYTES
+        self,
+        destination: str,
+        limit: int,
+        after: int = 0,
+        *,
+        max_bytes: int = READ_BYTES,
+        signals: Sequence[str] | None = None,
     ) -> Sequence[StoredBatch]:
         """The first batches behind position `after`, oldest first: at most `limit`, and `max_bytes` of payload.
 
-        One that is larger comes alone.
+        One that is larger comes alone. `signals`: batches of these only, by name.
         Damaged ones are set aside, counted and passed over; so are those of signals that this version does not know,
-        which stay. None are returned only when there are none.
+        and those that cannot be read now, which stay. None are returned only when there are no others.
 
         Raises:
             BufferUnavailable: the disk failed, or the buffer is closed.
         """
-        while found := await self._in_files(self._store.read, destination, limit, after, max_bytes):
+        wanted = tuple(SIGNALS) if signals is None else signals
+        while found := await self._in_files(self._store.read, destination, limit, after, max_bytes, wanted):
             batches: list[StoredBatch] = []
             for position, outcome in await self._decode(found):
                 if isinstance(outcome, Damaged):
@@ -132,6 +148,14 @@ class RetryBuffer:
         """The backlog of each destination, also of those that are not configured but that batches wait for."""
         return self._store.status
 
+    def state(self) -> BufferState:
+        """How the buffer's files are: what they take, what was set aside, what cannot be read now. From memory."""
+        return self._store.state
+
+    def on_return(self, callback: Callable[[], None]) -> None:
+        """Have a function called whenever batches that could not be read can be read again."""
+        self._on_return = callback
+
     async def drop(self, destination: str) -> Backlog:
         """Throw away what waits for a destination, and return what it was. For those that will never come back."""
         return await self._in_files(self._store.drop, destination)
@@ -141,28 +165,68 @@ class RetryBuffer:
         return await self._in_files(self._store.verify)
 
     async def close(self) -> None:
-        """Write what is being appended, then close. Takes effect once."""
-        if self._closing:
-            return
+        """Write what is being appended, then close. Returns once it is closed, whoever asked first.
+
+        Whatever fails, the files and threads are given back. A caller that is cancelled stops waiting, no more.
+        """
+        if self._closed is None:
+            self._closed = asyncio.create_task(self._close(), name="closing the retry buffer")
+        await asyncio.shield(self._closed)
+
+    async def _close(self) -> None:
         self._closing = True
         self._wake.set()
-        await self._writer.finish()
-        await asyncio.get_running_loop().run_in_executor(self._files, self._store.close)
-        self._files.shutdown(wait=False)
-        self._codec_thread.shutdown(wait=False)
+        try:
+            await self._repairer.stop()
+            await self._writer.finish()
+        finally:
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._files, self._store.close)
+            except Exception:
+                _log.exception("the retry buffer could not be closed as it should")
+            finally:
+                self._refuse(self._waiting, BufferUnavailable("the retry buffer is closed"))
+                self._files.shutdown(wait=False)
+                self._codec_thread.shutdown(wait=False)
 
     async def _in_files(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._closing:
             raise BufferUnavailable("the retry buffer is closed")
         try:
+            return await self._call(function, *args, **kwargs)
+        except (SegmentFailed, Damaged, *FILE_ERRORS) as error:
+            raise BufferUnavailable(f"the retry buffer cannot be read or written: {describe(error)}") from error
+
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something in the files' thread."""
+        try:
             return await asyncio.get_running_loop().run_in_executor(self._files, lambda: function(*args, **kwargs))
-        except (OSError, sqlite3.Error, Damaged) as error:
-            raise BufferUnavailable(f"the retry buffer cannot be read or written: {error}") from error
+        finally:
+            if self._store.state.unreadable:
+                self._troubled.set()
+
+    async def _try_again(self) -> None:
+        """Read again what could not be read, when it is time for it."""
+        while True:
+            due = self._store.next_try
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._troubled.wait()  # something new may be due earlier
+            self._troubled.clear()
+            if (
+                due is not None
+                and due <= asyncio.get_running_loop().time()
+                and await self._in_files(self._store.try_again)
+            ):
+                self._on_return()
 
     async def _encode(self, batch: Batch) -> Record:
-        if self._closing or len(batch.payload) <= _SMALL:
-            return self._codec.encode(batch)
-        return await asyncio.get_running_loop().run_in_executor(self._codec_thread, self._codec.encode, batch)
+        try:
+            if self._closing or len(batch.payload) <= _SMALL:
+                return self._codec.encode(batch)
+            return await asyncio.get_running_loop().run_in_executor(self._codec_thread, self._codec.encode, batch)
+        except (MemoryError, ZstdError) as error:
+            raise BufferUnavailable(f"a batch cannot be compressed now: {describe(error)}") from error
 
     async def _decode(self, found: Sequence[tuple[int, Record]]) -> Sequence[tuple[int, Batch | Damaged]]:
         def decode(record: Record) -> Batch | Damaged:
@@ -208,14 +272,17 @@ class RetryBuffer:
         )
 
     async def _write_group(self, group: Sequence[_Append]) -> None:
-        loop = asyncio.get_running_loop()
         items = [(record, destination) for record, destination, _ in group]
         try:
-            outcomes: Sequence[Exception | None] = await loop.run_in_executor(self._files, self._store.append, items)
+            outcomes = await self._call(self._store.append, items)
         except Exception:
             # A defect must not leave callers waiting for ever: they are told to come again.
             _log.exception("writing to the retry buffer failed unexpectedly")
-            outcomes = [BufferUnavailable("writing to the retry buffer failed unexpectedly")] * len(group)
+            self._refuse(group, BufferUnavailable("writing to the retry buffer failed unexpectedly"))
+            return
+        except BaseException:
+            self._refuse(group, BufferUnavailable("writing to the retry buffer was broken off"))
+            raise
         for (_, _, done), outcome in zip(group, outcomes, strict=True):
             if done.done():
                 continue  # its caller was cancelled
@@ -224,7 +291,16 @@ class RetryBuffer:
             else:
                 done.set_exception(outcome)
         if self._store.untidy:
-            await loop.run_in_executor(self._files, self._store.tidy)
+            try:
+                await self._call(self._store.tidy)
+            except Exception:
+                _log.exception("the retry buffer's log could not be brought into its database")
+
+    @staticmethod
+    def _refuse(group: Sequence[_Append], error: BufferUnavailable) -> None:
+        for _, _, done in group:
+            if not done.done():
+                done.set_exception(error)
 
     def _next_group(self) -> Sequence[_Append]:
         size = count = 0
@@ -235,3 +311,7 @@ class RetryBuffer:
             count += 1
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         return group
+
+
+def _nobody() -> None:
+    """Who is told when nobody wants to know."""

@@ -1,59 +1,68 @@
-"""The buffer's folder: its lock, the names in it, the list of its segments, and where damaged files go."""
+"""The buffer's folder: its lock, the names in it, the list of its segments."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
-import time
-from collections.abc import Collection
+import stat
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.buffer.errors import BufferInUse, BufferReadOnly, is_read_only
+from exporter.buffer import files
+from exporter.buffer.aside import Aside
+from exporter.buffer.errors import BufferInUse, BufferOpenError, BufferReadOnly, Damaged, is_read_only
+from exporter.buffer.file_system import FileSystem
 
 _SEGMENT = re.compile(r"segment-(\d{10})\.sqlite")
+_ORPHAN = re.compile(r"segment-(\d{10})\.sqlite-(?:wal|journal|shm)")
 _UNFINISHED = ".new"
-SIDE_FILES = ("-wal", "-journal", "-shm")
-"""What SQLite keeps beside a database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies in the folder under segments' names."""
+
+    segments: Mapping[int, Path]
+    """By number."""
+    orphans: Mapping[int, Path]
+    """What SQLite kept beside a segment that is gone."""
 
 
 class Folder:
     """A folder that this process alone works in, from `open` to `close`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, system: FileSystem) -> None:
         self.path = path
+        self.system = system
+        self.aside = Aside(path / "damaged", system)
         self._lock = -1
-        self._manifest = path / "manifest.json"
-        self._aside = path / "damaged"
-        self._aside_bytes = 0
 
     def open(self) -> None:
-        """Take the lock and remove what was left half made.
+        """Take the lock, make all private, and remove what was left half made.
 
         Raises:
-            BufferInUse, BufferReadOnly: the text says what to do.
+            BufferOpenError: the text says what to do.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            files.make_folders(self.system, self.path)
             self._lock = self._take_lock()
-            for left in self.path.glob(f"*{_UNFINISHED}*"):
-                left.unlink()
         except OSError as error:
-            if not is_read_only(error):
-                raise
-            raise BufferReadOnly(
-                f"the retry buffer's folder {self.path} cannot be written to ({error.strerror}): "
-                "give this user write access or choose another folder"
-            ) from error
-        self._measure_aside()
+            raise self._refusal(error) from error
+        files.make_private(self.system, self.path)
+        with contextlib.suppress(OSError):  # whoever needs the names asks again, and says what is wrong
+            for name in self.system.list(self.path):
+                self._tidy(self.path / name)
+        self.aside.open()
 
     def close(self) -> None:
         """Let go of the lock."""
         if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+            lock, self._lock = self._lock, -1
+            with contextlib.suppress(OSError):
+                self.system.close(lock)
 
     def segment(self, number: int) -> Path:
         return self.path / f"segment-{number:010}.sqlite"
@@ -62,102 +71,91 @@ class Folder:
         """Where a segment is made before it gets its name."""
         return self.path / f"segment-{number:010}{_UNFINISHED}"
 
-    def segments(self) -> dict[int, Path]:
-        """The segments that are there, by number."""
-        names = ((_SEGMENT.fullmatch(file.name), file) for file in self.path.iterdir())
-        return dict(sorted((int(match[1]), file) for match, file in names if match))
+    def find(self) -> Found:
+        """What is there now. Raises OSError."""
+        segments, sides = {}, {}
+        for name in self.system.list(self.path):
+            if match := _SEGMENT.fullmatch(name):
+                segments[int(match[1])] = self.path / name
+            elif match := _ORPHAN.fullmatch(name):
+                sides[int(match[1])] = self.path / name
+        return Found(segments, {number: file for number, file in sides.items() if number not in segments})
 
     def listed(self) -> Collection[int]:
-        """The segments that should be there. One that cannot be read is set aside: then those that are there count."""
+        """The segments that should be there.
+
+        Raises:
+            Damaged: the list is none.
+            OSError: it cannot be read now.
+        """
         try:
-            return {int(number) for number in json.loads(self._manifest.read_bytes())["segments"]}
+            return {int(number) for number in json.loads(files.read(self.system, self.manifest))["segments"]}
         except FileNotFoundError:
             return ()
-        except (ValueError, KeyError, TypeError):
-            self.set_aside(self._manifest)
-            return ()
+        except (ValueError, KeyError, TypeError) as error:
+            raise Damaged(f"it is no list of segments: {error}") from error
+
+    @property
+    def manifest(self) -> Path:
+        """Where the list is."""
+        return self.path / "manifest.json"
 
     def list_segments(self, numbers: Collection[int]) -> None:
         """Write down durably which segments there are, so that one that goes missing is noticed."""
-        new = self._manifest.with_suffix(_UNFINISHED)
-        with new.open("wb") as stream:
-            stream.write(json.dumps({"segments": sorted(numbers)}).encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        self.rename(new, self._manifest)
+        self.replace(self.manifest, json.dumps({"segments": sorted(numbers)}).encode())
 
-    def rename(self, old: Path, new: Path) -> None:
-        """Rename durably."""
-        old.replace(new)
-        self._sync(self.path)
+    def replace(self, file: Path, data: bytes) -> None:
+        """Give a file new content, durably: at any moment it has the old or the new."""
+        new = files.beside(file, _UNFINISHED)
+        try:
+            files.write(self.system, new, data)
+            files.rename(self.system, new, file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                files.remove(self.system, new)
+            raise
 
-    def set_aside(self, file: Path) -> Path:
-        """Move a damaged file, with what SQLite keeps beside it, out of the way. Returns where it is now."""
-        self._aside.mkdir(exist_ok=True)
-        target = self._aside / f"{file.name}.{time.time_ns()}"
-        for suffix in ("", *SIDE_FILES):
-            with contextlib.suppress(FileNotFoundError):
-                file.with_name(file.name + suffix).rename(target.with_name(target.name + suffix))
-        self._sync(self.path)
-        self._measure_aside()
-        return target
-
-    def keep(self, name: str, data: bytes) -> Path:
-        """Write a damaged part down where a person finds it."""
-        self._aside.mkdir(exist_ok=True)
-        file = self._aside / f"{name}.{time.time_ns()}"
-        file.write_bytes(data)
-        self._measure_aside()
-        return file
-
-    def delete(self, file: Path) -> None:
-        """Delete a database and what SQLite keeps beside it."""
-        for suffix in (*SIDE_FILES, ""):
-            file.with_name(file.name + suffix).unlink(missing_ok=True)
-
-    @property
-    def aside_bytes(self) -> int:
-        """What the damaged files take on disk."""
-        return self._aside_bytes
-
-    def free_bytes(self) -> int:
-        """What the file system has left for us."""
-        state = os.statvfs(self.path)
-        return state.f_bavail * state.f_frsize
+    def keep_copy(self, file: Path) -> Path:
+        """Copy a file to where the damaged ones are, durably. The same file is copied once. Returns where it is."""
+        return self.aside.keep_copy(file)
 
     def _take_lock(self) -> int:
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = self.system.open(self.path / "lock", os.O_RDWR | os.O_CREAT)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.system.lock(lock)
         except BlockingIOError:
-            holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
-            os.close(lock)
+            holder = self.system.read(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+            self.system.close(lock)
             raise BufferInUse(
                 f"the retry buffer's folder {self.path} is in use by another process (pid {holder}): "
                 "stop it or choose another folder"
             ) from None
+        except BaseException:
+            self.system.close(lock)
+            raise
         with contextlib.suppress(OSError):  # on a full disk the lock holds without the number in it
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            self.system.truncate(lock, 0)
+            self.system.write(lock, str(os.getpid()).encode(), 0)
         return lock
 
-    def _measure_aside(self) -> None:
-        files = self._aside.iterdir() if self._aside.is_dir() else ()
-        self._aside_bytes = sum(disk_bytes(file) for file in files)
+    def _refusal(self, error: OSError) -> BufferOpenError:
+        reason = error.strerror or str(error)
+        if is_read_only(error):
+            return BufferReadOnly(
+                f"the retry buffer's folder {self.path} cannot be written to ({reason}): "
+                "give this user write access or choose another folder"
+            )
+        return BufferOpenError(
+            f"the retry buffer's folder {self.path} cannot be opened and locked ({reason}): "
+            "nothing in it was touched; remove the cause and start again, or choose another folder"
+        )
 
-    @staticmethod
-    def _sync(path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def disk_bytes(file: Path) -> int:
-    """What a file takes on disk, or will once the system has written it; 0 when it is not there."""
-    try:
-        state = file.stat()
-    except FileNotFoundError:
-        return 0
-    return max(state.st_size, state.st_blocks * 512)
+    def _tidy(self, file: Path) -> None:
+        """What fails is tried again at the next start: nothing depends on it."""
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(self.system.stat(file).st_mode):
+                return
+            if _UNFINISHED in file.suffix or _UNFINISHED in file.name:
+                files.remove(self.system, file)
+            else:
+                files.make_private(self.system, file)

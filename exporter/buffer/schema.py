@@ -5,16 +5,35 @@ Source of the offsets in a database's header: SQLite, "Database File Format", se
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import os
 import sqlite3
 from pathlib import Path
+
+from exporter.buffer import files
+from exporter.buffer.file_system import FileSystem
 
 FORMAT = 1
 PAGE_BYTES = 4096
 _APPLICATION = 0x4F544C42
 """`OTLB`: what the header says of whose database it is."""
-_MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
+_VERSION, _MARKS = 60, (0, 68)
+_HEADER = {
+    0: b"SQLite format 3\0",
+    16: PAGE_BYTES.to_bytes(2) + bytes((2, 2, 0, 64, 32, 32)),  # in WAL mode
+    44: (4).to_bytes(4),  # the schema's format
+    52: bytes(4),  # no automatic vacuum
+    56: (1).to_bytes(4),  # UTF-8
+    _VERSION: FORMAT.to_bytes(4),
+    64: bytes(4),
+    68: _APPLICATION.to_bytes(4),
+    72: bytes(20),
+}
+"""What the header of every segment says, by offset."""
+_FLIPPED_BITS = 2
+"""So many wrong bits in the marks are damage; with more it is another file."""
 _MAX_PADDED = 1 << 31
 """More than any segment has: a larger page count is damage itself."""
 _CACHE_KIB = 256
@@ -44,14 +63,17 @@ class Kind(enum.Enum):
 
     OURS = enum.auto()
     NEWER = enum.auto()
+    DAMAGED = enum.auto()
+    """Ours, by all but a bit or two of its header."""
     FOREIGN = enum.auto()
     """Empty, garbage, or another program's."""
 
 
-def create(file: Path) -> None:
-    """Make an empty segment, durably."""
-    db = sqlite3.connect(file, isolation_level=None)
-    try:
+def create(system: FileSystem, file: Path) -> None:
+    """Make an empty segment, durably. Its name is not: sync the folder."""
+    # SQLite would make it readable for all; it gives what it keeps beside it the same mode.
+    files.write(system, file, b"")
+    with contextlib.closing(system.connect(file)) as db:
         for pragma in (f"page_size={PAGE_BYTES}", f"application_id={_APPLICATION}", f"user_version={FORMAT}"):
             db.execute(f"PRAGMA {pragma}")
         db.execute("PRAGMA synchronous=FULL")
@@ -60,34 +82,47 @@ def create(file: Path) -> None:
             db.execute(table)
         db.execute("COMMIT")
         db.execute("PRAGMA journal_mode=WAL").fetchall()
-    finally:
-        db.close()
 
 
-def kind(file: Path) -> Kind:
-    """What a file is, without touching it: SQLite itself would write beside it."""
-    with file.open("rb") as stream:
-        header = stream.read(_HEADER_BYTES)
-    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+def kind(system: FileSystem, file: Path) -> Kind:
+    """What a file is, without touching it: SQLite itself would write beside it. Raises OSError."""
+    header = files.read(system, file, _HEADER_BYTES)
+    if len(header) < _HEADER_BYTES:
         return Kind.FOREIGN
-    version, application = int.from_bytes(header[60:64]), int.from_bytes(header[68:72])
-    if application != _APPLICATION:
+    marks = {offset: mark for offset, mark in _HEADER.items() if offset in _MARKS}
+    wrong = sum(_differing_bits(header[offset : offset + len(mark)], mark) for offset, mark in marks.items())
+    if wrong > _FLIPPED_BITS:
         return Kind.FOREIGN
-    return Kind.OURS if version == FORMAT else Kind.NEWER
+    if wrong:
+        return Kind.DAMAGED
+    return Kind.OURS if header[_VERSION : _VERSION + 4] == _HEADER[_VERSION] else Kind.NEWER
 
 
-def pad(file: Path) -> None:
-    """Give a file that was cut short its length back, with zeros: SQLite reads nothing of one that is too short."""
-    with file.open("r+b") as stream:
-        pages = int.from_bytes(stream.read(_HEADER_BYTES)[28:32])
-        size = stream.seek(0, 2)
-        if size < pages * PAGE_BYTES <= _MAX_PADDED:
-            stream.truncate(pages * PAGE_BYTES)
+def missing_bytes(system: FileSystem, file: Path) -> int:
+    """How much shorter a file is than its header says; 0 for one that is whole. While no connection is open."""
+    pages = int.from_bytes(files.read(system, file, _HEADER_BYTES)[28:32])
+    wanted = pages * PAGE_BYTES
+    return max(wanted - files.size(system, file), 0) if wanted <= _MAX_PADDED else 0
 
 
-def connect(file: Path) -> sqlite3.Connection:
+def repair(system: FileSystem, file: Path) -> None:
+    """Make a damaged file one that SQLite opens: of one that is too short or has a wrong header it reads nothing.
+
+    What the header of every segment says is written anew, and the length filled up with zeros. Raises OSError.
+    """
+    with files.opened(system, file, os.O_RDWR) as descriptor:
+        header = system.read(descriptor, _HEADER_BYTES, 0)
+        for offset, constant in _HEADER.items():
+            if header[offset : offset + len(constant)] != constant:
+                system.write(descriptor, constant, offset)
+    if missing := missing_bytes(system, file):
+        with files.opened(system, file, os.O_WRONLY) as descriptor:
+            system.truncate(descriptor, files.size(system, file) + missing)
+
+
+def connect(system: FileSystem, file: Path) -> sqlite3.Connection:
     """Open a segment. Exclusive locking keeps SQLite's shared-memory file away: nobody else opens it."""
-    db = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=32)
+    db = system.connect(file)
     try:
         for pragma in (
             "locking_mode=EXCLUSIVE",
@@ -100,3 +135,7 @@ def connect(file: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _differing_bits(one: bytes, other: bytes) -> int:
+    return (int.from_bytes(one) ^ int.from_bytes(other)).bit_count()

@@ -1,22 +1,25 @@
 """One segment: a SQLite database in WAL mode that holds batches in order of arrival and what each still waits for.
 
+Memory knows its counts; its file is open only while it is used (`Connections`).
+
 Whoever uses it does so in one thread. Sources: SQLite, "Write-Ahead Logging" and "Pragma statements".
 """
 
 from __future__ import annotations
 
 import contextlib
-import sqlite3
+import errno
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from exporter.buffer import schema
+from exporter.buffer import files, schema
 from exporter.buffer.codec import Record
-from exporter.buffer.errors import Damaged, is_damage
-from exporter.buffer.folder import disk_bytes
+from exporter.buffer.connections import Connections
+from exporter.buffer.errors import FILE_ERRORS, Damaged, FileError, describe, is_proof_of_damage, is_short_read
+from exporter.buffer.file_system import FileSystem
 from exporter.interfaces import Backlog
 from exporter.signals import SIGNALS
 
@@ -29,11 +32,24 @@ _NONE = Backlog()
 
 
 class SegmentDamaged(Damaged):
-    """SQLite cannot make sense of a segment's file, or cannot read it."""
+    """A segment's file was read, and SQLite or its own counts say that it is wrong."""
 
     def __init__(self, segment: Segment, reason: str) -> None:
         super().__init__(reason)
         self.segment = segment
+
+
+class RowDamaged(Damaged):
+    """A single batch is not what was written."""
+
+
+class SegmentFailed(Exception):
+    """A segment's file could not be read or written now, for a reason that is not in it. Its text is the reason's."""
+
+    def __init__(self, segment: Segment, cause: FileError) -> None:
+        super().__init__(describe(cause))
+        self.segment = segment
+        self.cause = cause
 
 
 @dataclass(slots=True)
@@ -52,27 +68,35 @@ class _State:
 
 
 class Segment:
-    """An open segment.
+    """A segment that was looked at.
 
-    Its methods raise SegmentDamaged, and sqlite3.Error for what is not the file's fault (no room, a failed write).
+    Its methods raise SegmentDamaged, and SegmentFailed for what is not the file's fault: no room, a failed read.
     """
 
-    def __init__(self, number: int, file: Path) -> None:
+    def __init__(self, number: int, file: Path, connections: Connections, system: FileSystem) -> None:
+        """Reads its counts."""
         self.number = number
         self.file = file
         self.bytes = 0
         """What its files took on disk after the last change."""
+        self._connections = connections
+        self._system = system
+        self._wal = files.beside(file, "-wal")
+        self._state = self._staged = _State()
+        self.passes_over: set[int] = set()
+        """Rows that cannot be read now, and are left alone."""
         self._logged = 0
         """Bytes that went to the log since it was written back, roughly."""
-        self._wal = file.with_name(file.name + "-wal")
-        self._db = schema.connect(file)
-        self._state = self._staged = _State()
+        self._owed: set[tuple[str, int]] = set()
+        """What is to wait no longer, once the file can be read: destination and row."""
         try:
-            self._load()
+            self._state = self._staged = self._load()
         except BaseException:
-            self._db.close()
+            connections.close(file)
             raise
         self._measure()
+        with contextlib.suppress(OSError):
+            self._logged = files.size(system, self._wal)
 
     @property
     def waiting(self) -> Mapping[str, Backlog]:
@@ -102,13 +126,13 @@ class Segment:
             self._query("COMMIT")
             self._logged += _TRANSACTION_BYTES
         except BaseException:
-            if self._db.in_transaction:
-                with contextlib.suppress(sqlite3.Error):  # the first error is the one to report
-                    self._db.execute("ROLLBACK")
             self._staged = self._state
+            self._roll_back()
             raise
         self._state = self._staged
-        self._measure()
+        if not self._measure() and durable:
+            # Somebody has deleted the file that is open: what was written to it ends with this process.
+            raise SegmentFailed(self, FileNotFoundError(errno.ENOENT, "it was deleted", str(self.file)))
 
     def find(self, record: Record) -> int:
         """The row of the newest batch with the same signal and base id; 0 when there is none."""
@@ -119,9 +143,9 @@ class Segment:
 
     def waits(self, row: int, destination: str) -> bool:
         """Whether a batch waits for a destination."""
-        if (destination, row) in self._staged.unwritten:
+        if (destination, row) in self._staged.unwritten or (destination, row) in self._owed:
             return False
-        return bool(self._query("SELECT 1 FROM pending WHERE destination = ? AND row = ?", destination, row))
+        return self._is_pending(row, destination)
 
     def add(self, record: Record) -> int:
         """Store a batch, which waits for nobody yet. Within a transaction. Returns its row."""
@@ -160,13 +184,23 @@ class Segment:
     def remove(self, destination: str, rows: Iterable[int]) -> None:
         """Let batches no longer wait for a destination. Those that did not are passed over.
 
-        It holds at once even when there is no room to write it: it is written with the next change then.
+        It holds at once, also when it cannot be written or even looked up now: then `settle` does that.
         """
-        gone = [row for row in dict.fromkeys(rows) if self.waits(row, destination)]
-        self._state.unwritten.update((destination, row) for row in gone)
-        self._state.waiting[destination] = self._without(destination, gone)
-        with contextlib.suppress(sqlite3.Error), self.transaction(durable=False):
-            pass
+        self._owed.update((destination, row) for row in rows)
+        self.settle()
+
+    def settle(self) -> None:
+        """Write what `remove` could not."""
+        for destination in {name for name, _ in self._owed}:
+            rows = {row for name, row in self._owed if name == destination}
+            gone = [row for row in sorted(rows) if self._is_pending(row, destination)]
+            left = self._without(destination, gone)
+            self._state.unwritten.update((destination, row) for row in gone)
+            self._state.waiting[destination] = left
+            self._owed.difference_update((destination, row) for row in rows)
+        if self._state.unwritten:
+            with contextlib.suppress(SegmentFailed), self.transaction(durable=False):
+                pass  # opening one writes them
 
     def forget(self, row: int) -> None:
         """Let a batch wait for nobody."""
@@ -179,33 +213,59 @@ class Segment:
             self._query("DELETE FROM pending WHERE destination = ?", destination)
             self._staged.waiting[destination] = _NONE
 
-    def rows(self, destination: str, after: int, limit: int) -> Sequence[tuple[int, int]]:
+    def rows(
+        self, destination: str, after: int, limit: int, signals: Sequence[str] = _KNOWN
+    ) -> Sequence[tuple[int, int]]:
         """Row and payload size of the first batches behind row `after` that wait for a destination.
 
-        Batches of signals that this version does not know are passed over.
+        Batches of other signals are passed over, as are those that this version does not know.
         """
-        marks = ", ".join("?" * len(_KNOWN))
+        marks = ", ".join("?" * len(signals))
         found = self._query(
             "SELECT pending.row, batches.size FROM pending LEFT JOIN batches ON batches.row = pending.row"  # noqa: S608
             f" WHERE destination = ? AND pending.row > ? AND (signal IS NULL OR signal IN ({marks}))"
             " ORDER BY pending.row LIMIT ?",
             destination,
             after,
-            *_KNOWN,
-            limit + len(self._state.unwritten),
+            *signals,
+            limit + len(self._state.unwritten) + len(self._owed) + len(self.passes_over),
         )
-        return [(row, size or 0) for row, size in found if (destination, row) not in self._state.unwritten][:limit]
+        gone = self._state.unwritten | self._owed
+        return [
+            (row, _number(size))
+            for row, size in found
+            if row not in self.passes_over and (destination, row) not in gone
+        ][:limit]
 
     def read(self, row: int) -> Record:
         """A batch as it is stored; not checked.
 
         Raises:
-            Damaged: a part of it is missing.
+            RowDamaged: a part of it is missing.
         """
         found = self._query(schema.READ, row)
         if not found:
-            raise Damaged("a part of it is missing")
+            raise RowDamaged("a part of it is missing")
         return Record(*found[0])
+
+    def all_pending(self) -> Sequence[tuple[int, str]]:
+        """Row and destination of all that waits, in order of arrival."""
+        found = self._query("SELECT row, destination FROM pending ORDER BY row")
+        gone = self._state.unwritten | self._owed
+        return [(row, name) for row, name in found if (name, row) not in gone]
+
+    def pass_over(self, row: int) -> None:
+        """Leave a batch alone that cannot be read now."""
+        self.passes_over.add(row)
+
+    def try_out(self) -> None:
+        """Read the counts and each first batch, and write what `remove` could not."""
+        self.check_pending()
+        for destination in self.waiting:
+            for row, _ in self.rows(destination, 0, 1):
+                with contextlib.suppress(RowDamaged):
+                    self.read(row)
+        self.settle()
 
     def check_pending(self) -> None:
         """Compare what waits with the counts.
@@ -244,30 +304,58 @@ class Segment:
             self._measure()
 
     def close(self) -> None:
-        """Close it. What is in the log stays readable whether or not it can be brought into the database."""
-        if self._state.unwritten:
-            with contextlib.suppress(sqlite3.Error, SegmentDamaged), self.transaction(durable=False):
-                pass
-        self._db.close()
+        """Close its file, if it is open. What is in the log stays, whether or not it can be brought into the database.
+
+        It opens again when it is used.
+        """
+        with contextlib.suppress(SegmentFailed, SegmentDamaged):
+            if self._connections.is_open(self.file):
+                self.settle()
+        self._connections.close(self.file)
 
     def _query(self, statement: str, *parameters: object) -> list[Any]:
         try:
-            return self._db.execute(statement, parameters).fetchall()
-        except sqlite3.Error as error:
-            if is_damage(error):
-                raise SegmentDamaged(self, str(error)) from error
-            raise
+            return self._connections.get(self.file).execute(statement, parameters).fetchall()
+        except FILE_ERRORS as error:
+            raise self._judged(error) from error
 
-    def _load(self) -> None:
+    def _judged(self, error: FileError) -> SegmentDamaged | SegmentFailed:
+        """Whether it was proven that the file is damaged."""
+        damaged = is_proof_of_damage(error)
+        if is_short_read(error):
+            self._connections.close(self.file)  # reading the file beside SQLite would take its lock away
+            with contextlib.suppress(OSError):
+                damaged = schema.missing_bytes(self._system, self.file) > 0
+        return SegmentDamaged(self, str(error)) if damaged else SegmentFailed(self, error)
+
+    def _roll_back(self) -> None:
+        """The first error is the one to report. A connection that cannot even roll back is closed, which does."""
+        if not self._connections.is_open(self.file):
+            return
+        with contextlib.suppress(*FILE_ERRORS):
+            db = self._connections.get(self.file)
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if not db.in_transaction:
+                return
+        self._connections.close(self.file)
+
+    def _is_pending(self, row: int, destination: str) -> bool:
+        return bool(self._query("SELECT 1 FROM pending WHERE destination = ? AND row = ?", destination, row))
+
+    def _load(self) -> _State:
         last_row = self._query("SELECT max(row) FROM batches")[0][0] or 0
         first_id = self._query("SELECT min(base_id) FROM batches")[0][0]
         last_id = self._query("SELECT max(base_id) FROM batches")[0][0]
         counts = self._query("SELECT destination, batches, records, bytes FROM waiting")
         if not all(isinstance(edge, bytes | None) for edge in (first_id, last_id)):
             raise SegmentDamaged(self, "its ids are not bytes")
-        if not all(isinstance(number, int) and number >= 0 for _, *numbers in counts for number in numbers):
+        numbers = [number for _, *three in counts for number in three]
+        if not isinstance(last_row, int) or not all(isinstance(number, int) and number >= 0 for number in numbers):
             raise SegmentDamaged(self, "its counts are not numbers")
-        self._state = self._staged = _State(
+        if not all(isinstance(name, str) for name, *_ in counts):
+            raise SegmentDamaged(self, "its destinations are not names")
+        return _State(
             {
                 name: Backlog(batches, records, size, self._oldest(name, ()) if batches else 0)
                 for name, batches, records, size in counts
@@ -285,7 +373,7 @@ class Segment:
             destination,
             len(unwritten) + 1,
         )
-        return next((int(received) for row, received in found if row not in unwritten), 0)
+        return next((_number(received) for row, received in found if row not in unwritten), 0)
 
     def _without(self, destination: str, rows: Sequence[int]) -> Backlog:
         """What waits for a destination now that these rows do not."""
@@ -295,8 +383,8 @@ class Segment:
         records = size = 0
         for row in rows:
             for batch_records, stored in self._query("SELECT records, stored FROM batches WHERE row = ?", row):
-                records, size = records + batch_records, size + stored
-        unwritten = {row for name, row in self._state.unwritten if name == destination}
+                records, size = records + _number(batch_records), size + _number(stored)
+        unwritten = {row for name, row in self._state.unwritten if name == destination}.union(rows)
         return Backlog(
             before.batches - len(rows),
             max(before.records - records, 0),
@@ -314,5 +402,16 @@ class Segment:
             self._query("DELETE FROM pending WHERE destination = ? AND row = ?", destination, row)
         self._staged.unwritten.clear()
 
-    def _measure(self) -> None:
-        self.bytes = disk_bytes(self.file) + disk_bytes(self._wal)
+    def _measure(self) -> bool:
+        """Whether the file is still there, as far as one can see now. What cannot be measured is as large as it was."""
+        try:
+            main = files.disk_bytes(self._system, self.file)
+            self.bytes = main + files.disk_bytes(self._system, self._wal)
+        except OSError:
+            return True
+        return main > 0
+
+
+def _number(value: object) -> int:
+    """A number that comes from a file, where it may have become anything."""
+    return value if isinstance(value, int) else 0

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
+from exporter.buffer import volume
+from exporter.buffer.admission import Admission
 from exporter.buffer.codec import Record
 from exporter.buffer.config import BufferConfig
-from exporter.buffer.errors import BufferFull, BufferUnavailable, Damaged, refusal
+from exporter.buffer.errors import FILE_ERRORS, BatchTooLarge, BufferFull, Damaged, FileError, Refused, refusal
+from exporter.buffer.file_system import FileSystem
 from exporter.buffer.folder import Folder
-from exporter.buffer.report import VerifyReport
-from exporter.buffer.segment import Segment, SegmentDamaged
+from exporter.buffer.report import BufferState, VerifyReport
+from exporter.buffer.segment import RowDamaged, Segment, SegmentDamaged, SegmentFailed
 from exporter.buffer.segments import Segments
 from exporter.buffer.telemetry import BufferMetrics
+from exporter.buffer.trouble import Troubles
+from exporter.buffer.trouble_log import TroubleLog
 from exporter.buffer.verify import verify
 from exporter.buffer.writer import Item, Writer
 from exporter.interfaces import Backlog
+from exporter.signals import SIGNALS
 
 _log = structlog.get_logger(__name__)
 
-_GROUP_BYTES = 64 << 10
-_BATCH_BYTES = 1 << 10
-"""What a transaction, and a batch in it, take on disk beside the payloads, at most."""
 _IDLE_BYTES = 1 << 20
 """Size up to which the newest segment is kept for the next batches although nothing waits in it."""
 _ROW_BITS = 32
@@ -35,26 +37,36 @@ _ROW_MASK = (1 << _ROW_BITS) - 1
 class Store:
     """Batches on disk."""
 
-    def __init__(self, config: BufferConfig, destinations: Sequence[str], metrics: BufferMetrics) -> None:
+    def __init__(
+        self, config: BufferConfig, destinations: Sequence[str], metrics: BufferMetrics, system: FileSystem
+    ) -> None:
         self._config = config
         self._metrics = metrics
         self._destinations = tuple(destinations)
-        self._folder = Folder(config.folder)
-        self._segments = Segments(self._folder, metrics)
-        self._writer = Writer(self._segments, config.segment_limit, destinations, metrics)
+        self._folder = Folder(config.folder, system)
+        self._troubles = Troubles(config.retry_interval)
+        self._trouble_log = TroubleLog()
+        self._segments = Segments(self._folder, destinations, metrics, self._troubles)
+        self._writer = Writer(self._segments, config.segment_limit, metrics)
+        self._admission = Admission(config, self._folder, self._segments, self._writer, metrics)
         self.status: Mapping[str, Backlog] = {}
         """The backlog of each destination; replaced as a whole, so that any thread may read it."""
+        self.state = BufferState()
+        """How the files are; likewise."""
+        self.next_try: float | None = None
+        """When `try_again` has something to do, by `time.monotonic`; None when all can be read. Any thread may ask."""
 
     def open(self) -> None:
-        """Take the folder and open what is in it.
+        """Take the folder and look at what is in it.
 
         Raises:
-            BufferInUse, BufferReadOnly: the text says what to do.
+            BufferOpenError: the text says what to do.
         """
         self._folder.open()
         try:
+            self._check_volume()
             self._segments.open()
-            self._writer.rescue_broken()
+            self._writer.rescue_due()
             for segment in self._segments:
                 self._delete_if_drained(segment)
             self._publish()
@@ -64,27 +76,25 @@ class Store:
 
     def close(self) -> None:
         """Close all files and let go of the folder."""
-        self._segments.close()
-        self._folder.close()
-
-    def append(self, items: Sequence[Item]) -> Sequence[BufferFull | BufferUnavailable | None]:
-        """Store batches in one transaction. For each, why it was not stored; None when it is on disk for good."""
-        outcomes: list[BufferFull | BufferUnavailable | None] = [None] * len(items)
         try:
-            fits = self._admit(items)
-            wanted = [item for item, fitting in zip(items, fits, strict=True) if fitting]
+            self._segments.close()
+        finally:
+            self._folder.close()
+
+    def append(self, items: Sequence[Item]) -> Sequence[Refused | None]:
+        """Store batches in one transaction. For each, why it was not stored; None when it is on disk for good."""
+        outcomes: Sequence[Refused | None] = ()
+        try:
+            outcomes = self._admission.admit(items)
+            wanted = [item for item, outcome in zip(items, outcomes, strict=True) if outcome is None]
             if wanted:
                 with self._metrics.commit_seconds.time():
                     self._writer.write(wanted)
-        except (sqlite3.Error, OSError, Damaged) as error:
-            # What SQLite holds of a file after a failed fsync cannot be known: go on in another.
-            self._segments.retire()
-            outcomes = [refusal(error, self._config.folder)] * len(items)
-        else:
-            full = BufferFull(f"the retry buffer ({self._config.folder}) is full", retry_after=5.0)
-            outcomes = [None if fitting else full for fitting in fits]
-        for outcome in filter(None, outcomes):
-            self._metrics.refused.labels("full" if isinstance(outcome, BufferFull) else "failed").inc()
+        except (SegmentFailed, Damaged, *FILE_ERRORS) as error:
+            outcomes = [self._refusal(error)] * len(items)
+        for refused in outcomes:
+            if refused is not None:
+                self._metrics.refused.labels(_reason(refused)).inc()
         self._publish()
         return outcomes
 
@@ -98,27 +108,41 @@ class Store:
         """What need not happen before a batch's caller has its answer."""
         if self._segments.newest is not None:
             # When it fails the log stays valid, and what reads or writes next meets the same error.
-            with contextlib.suppress(sqlite3.Error, Damaged):
+            with contextlib.suppress(SegmentFailed, Damaged):
                 self._segments.newest.write_back()
 
-    def read(self, destination: str, limit: int, after: int, max_bytes: int) -> Sequence[tuple[int, Record]]:
+    def try_again(self) -> bool:
+        """Try what could not be read before, where its time has come. Whether anything can be read again."""
+        returned = self._segments.try_again()
+        returned |= self._writer.rescue_due()
+        for segment in self._segments:
+            self._delete_if_drained(segment)
+        self._publish()
+        return returned
+
+    def read(
+        self, destination: str, limit: int, after: int, max_bytes: int, signals: Sequence[str] = tuple(SIGNALS)
+    ) -> Sequence[tuple[int, Record]]:
         """Position and content of the first batches behind position `after`; the caller checks their checksums.
 
-        `max_bytes`: of payload before compression, unless the first batch is larger.
+        `max_bytes`: of payload before compression, unless the first batch is larger. `signals`: of these only.
         """
-        self._writer.rescue_broken()
+        self._writer.rescue_due()
         found: list[tuple[int, Record]] = []
         for segment in self._segments:
             start = max(after - _position(segment, 0), 0)
             if start > segment.last_row or not segment.waiting.get(destination, Backlog()).batches:
                 continue
             try:
-                room = self._read_segment(segment, destination, start, limit, max_bytes, found)
+                room = self._read_segment(segment, destination, start, limit, max_bytes, signals, found)
             except SegmentDamaged as error:
                 self._writer.rescue(error)
                 if not found:  # what was rescued stands in another segment now
-                    return self.read(destination, limit, after, max_bytes)
+                    return self.read(destination, limit, after, max_bytes, signals)
                 break
+            except SegmentFailed as error:
+                self._segments.suspend(error)
+                continue
             if not room:
                 break
         self._publish()
@@ -136,6 +160,8 @@ class Store:
                     segment.remove(destination, these)
                 except SegmentDamaged as error:
                     self._writer.rescue(error)
+                except SegmentFailed as error:
+                    self._segments.suspend(error)
                 else:
                     self._delete_if_drained(segment)
         self._publish()
@@ -150,54 +176,51 @@ class Store:
             self._set_aside(segment, row, reason)
         except SegmentDamaged as error:
             self._writer.rescue(error)
+        except SegmentFailed as error:
+            self._segments.suspend(error)
         else:
             self._delete_if_drained(segment)
         self._publish()
 
     def drop(self, destination: str) -> Backlog:
-        """Throw away what waits for a destination. Returns what that was."""
-        dropped = self.status.get(destination, Backlog())
-        for segment in self._segments:
-            segment.drop(destination)
-            self._delete_if_drained(segment)
+        """Throw away what waits for a destination. Returns what that was.
+
+        Raises:
+            SegmentFailed: some of it is left.
+        """
+        before = self.status.get(destination, Backlog())
+        failed: SegmentFailed | None = None
+        for segment in self._segments.all:
+            try:
+                segment.drop(destination)
+                self._delete_if_drained(segment)
+            except SegmentDamaged as error:
+                self._writer.rescue(error)
+                self.drop(destination)
+                return before
+            except SegmentFailed as error:
+                failed = error
         self._publish()
-        return dropped
+        if failed is not None:
+            raise failed
+        return before
 
     def verify(self) -> VerifyReport:
         """Read and check everything; change nothing."""
         return verify(self._segments)
 
-    def _admit(self, items: Sequence[Item]) -> Sequence[bool]:
-        """Which batches there is room for; those that are stored already need none."""
-        needed, room = _GROUP_BYTES, self._room()
-        fits = []
-        for record, _ in items:
-            # Once in the log and once in the database.
-            cost = 2 * len(record.data) + _BATCH_BYTES
-            while needed + cost > room and self._config.overflow == "drop_oldest" and self._drop_oldest():
-                room = self._room()
-            fitting = needed + cost <= room or self._writer.stored(record)
-            needed += cost if fitting else 0
-            fits.append(fitting)
-        return fits
+    def _check_volume(self) -> None:
+        with contextlib.suppress(OSError):
+            for line in volume.examine(self._config, self._folder.system):
+                _log.warning("the retry buffer's volume", problem=line)
 
-    def _room(self) -> int:
-        return min(
-            self._config.max_bytes - self._segments.bytes,
-            self._folder.free_bytes() - self._config.min_free_bytes,
-        )
-
-    def _drop_oldest(self) -> bool:
-        segment = next(iter(self._segments), None)
-        if segment is None:
-            return False
-        for destination, backlog in segment.waiting.items():
-            self._metrics.dropped.labels(destination).inc(backlog.records)
-            if backlog.records:
-                event = "the retry buffer is full: oldest records dropped"
-                _log.error(event, destination=destination, records=backlog.records)
-        self._segments.delete(segment)
-        return True
+    def _refusal(self, error: SegmentFailed | Damaged | FileError) -> Refused:
+        cause = error.cause if isinstance(error, SegmentFailed) else error
+        with contextlib.suppress(OSError):
+            if volume.look(self._folder.system, self._folder.path).out_of_files:
+                text = f"the volume of the retry buffer ({self._config.folder}) can hold no further file (inodes)"
+                return BufferFull(text, retry_after=5.0)
+        return refusal(cause, self._config.folder)
 
     def _read_segment(
         self,
@@ -206,28 +229,42 @@ class Store:
         start: int,
         limit: int,
         max_bytes: int,
+        signals: Sequence[str],
         found: list[tuple[int, Record]],
     ) -> bool:
         """Add a segment's batches to what was found. Whether there is room for those of the next one."""
-        rows = segment.rows(destination, start, limit - len(found))
-        if not rows and not start:
-            segment.check_pending()
         size = sum(record.size for _, record in found)
-        for row, payload_size in rows:
-            size += payload_size
-            if found and size > max_bytes:
-                return False
-            try:
-                found.append((_position(segment, row), segment.read(row)))
-            except SegmentDamaged:
-                raise
-            except Damaged as error:
-                self._set_aside(segment, row, str(error))
-        return len(found) < limit
+        while rows := segment.rows(destination, start, limit - len(found), signals):
+            passed_over = False
+            for row, payload_size in rows:
+                size += payload_size
+                if found and size > max_bytes:
+                    return False
+                start = row
+                try:
+                    found.append((_position(segment, row), segment.read(row)))
+                except RowDamaged as error:
+                    self._set_aside(segment, row, str(error))
+                    passed_over = True
+                except SegmentFailed as error:
+                    self._segments.pass_over(error, row)
+                    passed_over = True
+            if not passed_over or len(found) >= limit:
+                return len(found) < limit
+        if not start:
+            segment.check_pending()
+        return True
 
     def _set_aside(self, segment: Segment, row: int, reason: str) -> None:
-        with contextlib.suppress(Damaged, OSError):
-            self._folder.keep(f"{segment.file.stem}-batch-{row}", segment.read(row).data)
+        name = f"{segment.file.stem}-batch-{row}"
+        with contextlib.suppress(RowDamaged):
+            data: object = segment.read(row).data  # of any type: it comes from a file
+            try:
+                self._folder.aside.keep(name, data if isinstance(data, bytes) else str(data).encode())
+            except OSError as error:
+                # It goes on waiting, and is passed over, until there is room for it beside the buffer.
+                _log.warning("a damaged batch cannot be set aside now", file=segment.file.name, row=row, why=str(error))
+                return
         segment.forget(row)
         self._metrics.damaged_batches.inc()
         _log.error("a batch in the retry buffer is damaged: set aside", file=segment.file.name, row=row, reason=reason)
@@ -239,22 +276,38 @@ class Store:
             segment.check_pending()
         except SegmentDamaged as error:
             self._writer.rescue(error)
+        except SegmentFailed as error:
+            self._segments.suspend(error)
         else:
             self._segments.delete(segment)
 
     def _publish(self) -> None:
         status = {name: Backlog() for name in self._destinations}
-        for segment in self._segments:
+        for segment in self._segments.all:
             for name, backlog in segment.waiting.items():
                 status[name] = _sum(status.get(name, Backlog()), backlog)
         self.status = {
             name: backlog for name, backlog in status.items() if backlog.batches or name in self._destinations
         }
-        self._metrics.disk_bytes.set(self._segments.bytes)
+        self.next_try = self._troubles.next_due()
+        aside, unreadable = self._folder.aside, self._troubles.report()
+        size = self._segments.bytes
+        self.state = BufferState(size, self._config.max_bytes, aside.count, aside.bytes, unreadable)
+        self._metrics.disk_bytes.set(size)
+        self._metrics.damaged_bytes.set(aside.bytes)
+        self._metrics.unreadable.set(len(unreadable))
+        self._trouble_log.tell(unreadable)
 
 
 def _position(segment: Segment, row: int) -> int:
     return segment.number << _ROW_BITS | row
+
+
+def _reason(refused: Refused) -> str:
+    """As metrics have it."""
+    if isinstance(refused, BatchTooLarge):
+        return "too_large"
+    return "full" if isinstance(refused, BufferFull) else "failed"
 
 
 def _sum(first: Backlog, second: Backlog) -> Backlog:

@@ -33,5 +33,11 @@ class BufferMetrics:
         self.set_aside = Counter(f"{PREFIX}_set_aside_files", "Damaged files moved out of the way", registry=registry)
         self.missing = Counter(f"{PREFIX}_missing_files", "Files that were gone", registry=registry)
         self.disk_bytes = Gauge(f"{PREFIX}_disk_bytes", "What the buffer's files take on disk", registry=registry)
-        for reason in ("full", "failed"):
+        self.unreadable = Gauge(
+            f"{PREFIX}_unreadable_files", "Files that cannot be read now and are tried again", registry=registry
+        )
+        self.damaged_bytes = Gauge(
+            f"{PREFIX}_damaged_disk_bytes", "What the damaged files take on disk", registry=registry
+        )
+        for reason in ("full", "failed", "too_large"):
             self.refused.labels(reason)

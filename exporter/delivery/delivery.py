@@ -50,6 +50,11 @@ class Delivery:
                 replayer.pause()
             replayer.start()
 
+    def wake(self) -> None:
+        """Look for what waits in the buffer: there is more than before."""
+        for pipeline in self.pipelines.values():
+            pipeline.woken.set()
+
     async def drained(self) -> None:
         """Return once nothing waits for any destination."""
         await asyncio.gather(*(replayer.drained() for replayer in self.replayers.values()))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from exporter.batch import Batch
 from exporter.delivery.pipeline import Pipeline
-from exporter.errors import Unavailable
+from exporter.errors import TooLarge, Unavailable
 from exporter.interfaces import ALL_TAKEN, Documents, ExportResult, Transcoder
 from exporter.transcode import inline
 
@@ -24,6 +24,7 @@ class FanOut:
 
         Raises:
             Unavailable: not durable for one of them at least; sending it again stores nothing twice.
+            TooLarge: not durable for one of them, and never will be.
         """
         documents = await self._transcode(batch) if any(p.breaker.closed for p in self._pipelines) else None
         if len(self._pipelines) == 1:
@@ -43,7 +44,10 @@ def _result(message: str) -> ExportResult:
 
 
 def _raise_worst(outcomes: Sequence[str | BaseException]) -> None:
-    """Every pipeline has finished: raise what one of them raised, what nobody expected first."""
+    """Every pipeline has finished: raise what one of them raised, what nobody expected first.
+
+    What is final comes last: while another destination may still take the batch, the client should send it again.
+    """
     errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     if errors:
-        raise min(errors, key=lambda error: isinstance(error, Unavailable))
+        raise min(errors, key=lambda error: (isinstance(error, TooLarge), isinstance(error, Unavailable)))

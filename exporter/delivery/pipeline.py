@@ -80,6 +80,7 @@ class Pipeline:
 
         Raises:
             Unavailable: neither the destination nor the buffer took it.
+            TooLarge: nor will the buffer ever.
         """
         if documents is not None and self.breaker.closed:
             try:

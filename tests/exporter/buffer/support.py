@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.batch import Batch
 from exporter.buffer import BufferConfig, BufferMetrics, RetryBuffer
+from exporter.buffer.file_system import FileSystem
 from exporter.signals import LOGS, TRACES, Signal
 
 MIB = 1 << 20
@@ -41,10 +42,15 @@ class Metrics:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, *, destinations: Iterable[str] = ("local", "cloud"), metrics: Metrics | None = None, **settings: Any
+    folder: Path,
+    *,
+    destinations: Iterable[str] = ("local", "cloud"),
+    metrics: Metrics | None = None,
+    system: FileSystem | None = None,
+    **settings: Any,
 ) -> AsyncIterator[RetryBuffer]:
     config = BufferConfig(folder, **{"max_bytes": 64 * MIB, "min_free_bytes": 0, **settings})
-    buffer = await RetryBuffer.open(config, tuple(destinations), (metrics or Metrics()).buffer)
+    buffer = await RetryBuffer.open(config, tuple(destinations), (metrics or Metrics()).buffer, system=system)
     try:
         yield buffer
     finally:

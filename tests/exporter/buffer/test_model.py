@@ -93,11 +93,12 @@ class BufferMachine(RuleBasedStateMachine):
         async def together() -> None:
             await asyncio.gather(*(self.buffer.append(made(n), "cloud") for n in numbers))
 
-        for segment in self.buffer._store._segments:
-            segment._db.set_trace_callback(trace)
+        connections = self.buffer._store._segments._connections._open
+        for db in connections.values():
+            db.set_trace_callback(trace)
         self.loop.run(together())
-        for segment in self.buffer._store._segments:
-            segment._db.set_trace_callback(None)
+        for db in connections.values():
+            db.set_trace_callback(None)
         if copies:
             self.folder = copies[0]
         self.loop.run(self.buffer.close())
@@ -116,11 +117,12 @@ class BufferMachine(RuleBasedStateMachine):
         active = self.buffer._store._segments.newest
         if active is None:
             return
-        pages = active._db.execute("PRAGMA page_count").fetchone()[0]
-        active._db.execute(f"PRAGMA max_page_count={pages}")
+        db = self.buffer._store._segments._connections.get(active.file)
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count={pages}")
         outcomes = self.loop.run(self.outcomes(numbers, destination))
         with suppress(sqlite3.Error):
-            active._db.execute("PRAGMA max_page_count=1000000")
+            db.execute("PRAGMA max_page_count=1000000")
         for number, outcome in zip(numbers, outcomes, strict=True):
             assert outcome is None or isinstance(outcome, Unavailable)
             if outcome is None and number not in self.model[destination]:
