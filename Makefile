@@ -31,10 +31,13 @@ test: $(READY) ## The whole test suite
 unit: $(READY) ## The tests that need no server and build nothing
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not integration and not collector and not node and not packaging'
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy, and that what is imported is declared
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	@# The product may import what users install; tests and benchmarks may import what developers do.
+	$(BIN)/deptry exporter protos receiver sidecar
+	$(BIN)/deptry tests benchmarks --ignore DEP002,DEP004
 
 format: $(READY) ## Let ruff rewrite
 	$(BIN)/ruff check --fix

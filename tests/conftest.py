@@ -22,6 +22,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from sidecar.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod
 from tests.disk.library import library_for_tests
 
+pytest_plugins = ["tests.limits"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_blocking_calls() -> Iterator[None]:

@@ -41,9 +41,9 @@ class EmbeddedMongod:
         stop_grace: float = 10.0,
         tasks: Supervisor | None = None,
     ) -> None:
-        """`folder`: made when missing. `extra_arguments`: mongod's own, behind ours. Timeouts are in seconds.
+        """`folder`: made when missing. Timeouts are in seconds. `tasks`: the owner of the one that watches over mongod.
 
-        `tasks`: the owner of the one that watches over mongod.
+        `extra_arguments`: mongod's own, in place of ours where both name an option.
         """
         self._folder = MongodFolder(folder.absolute())
         self._binary = binary

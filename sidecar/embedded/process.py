@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ async def launch(
     """Start mongod on a port of the loopback interface, in a session of its own: Ctrl-C must not end it before us."""
     command = [
         *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
-        *_arguments(binary, folder, port, cache_gigabytes),
-        *extra_arguments,
+        str(binary),
+        *_arguments(folder, port, cache_gigabytes, extra_arguments),
     ]
     output = await asyncio.to_thread(folder.output.open, "wb")
     try:
@@ -65,18 +65,29 @@ async def launch(
         await asyncio.to_thread(output.close)
 
 
-def _arguments(binary: Path, folder: MongodFolder, port: int, cache_gigabytes: float) -> Sequence[str]:
-    return [
-        str(binary),
-        *("--dbpath", str(folder.data)),
-        *("--logpath", str(folder.log), "--logappend", "--quiet"),
-        *("--bind_ip", "127.0.0.1", "--port", str(port), "--nounixsocket"),
-        *("--replSet", REPLICA_SET, "--oplogSize", "990"),
-        *("--wiredTigerCacheSizeGB", f"{cache_gigabytes:g}"),
-        *("--zstdDefaultCompressionLevel", "1"),  # as small as at the default, for less CPU (docs/storage.md)
-        *("--setParameter", "diagnosticDataCollectionEnabled=false"),
-        *("--setParameter", f"shutdownTimeoutMillisForSignaledShutdown={_SIGNALLED_SHUTDOWN_MILLISECONDS}"),
-    ]
+def _arguments(folder: MongodFolder, port: int, cache_gigabytes: float, extra: Sequence[str]) -> Iterator[str]:
+    """Our options but for those that `extra` has too, which mongod refuses to be given twice; then `extra`."""
+    milliseconds = _SIGNALLED_SHUTDOWN_MILLISECONDS
+    ours = (
+        ("--dbpath", str(folder.data)),
+        ("--logpath", str(folder.log)),
+        ("--logappend",),
+        ("--quiet",),
+        ("--bind_ip", "127.0.0.1"),
+        ("--port", str(port)),
+        ("--nounixsocket",),
+        ("--replSet", REPLICA_SET),
+        ("--oplogSize", "990"),
+        ("--wiredTigerCacheSizeGB", f"{cache_gigabytes:g}"),
+        ("--zstdDefaultCompressionLevel", "1"),  # as small as at the default, for less CPU (docs/storage.md)
+        ("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        ("--setParameter", f"shutdownTimeoutMillisForSignaledShutdown={milliseconds}"),
+    )
+    replaced = {argument.partition("=")[0] for argument in extra} - {"--setParameter"}
+    for option in ours:
+        if option[0] not in replaced:
+            yield from option
+    yield from extra
 
 
 async def terminate(process: Process, grace: float) -> None:

@@ -21,6 +21,7 @@ def test_per_record_start_and_first_request_dearer_counts_neither() -> None:
     assert counts == {"traces": 7, "logs": 7}
 
 
+@pytest.mark.timeout(240)  # valgrind takes fifty times a program's own time, on a busy machine yet more
 def test_per_record_transcoding_alone_counts_what_is_done_in_compiled_code() -> None:
     _require_valgrind()
 

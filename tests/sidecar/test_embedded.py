@@ -160,6 +160,21 @@ async def test_start_in_folder_of_running_sidecar_says_so(mongod: EmbeddedMongod
     assert _runs(mongod.pid)
 
 
+async def test_start_with_an_option_that_is_ours_too_takes_the_callers(tmp_path: Path, binary: Path) -> None:
+    extra = ("--zstdDefaultCompressionLevel", "3", "--oplogSize=991", "--setParameter", "enableTestCommands=1")
+    mongod = EmbeddedMongod(tmp_path / "mongod", binary, extra_arguments=extra)
+
+    await mongod.start()
+    async with _client(mongod) as client:
+        parsed = (await client.admin.command("getCmdLineOpts"))["parsed"]
+    await mongod.stop()
+
+    assert parsed["storage"]["wiredTiger"]["engineConfig"]["zstdCompressionLevel"] == 3
+    assert parsed["replication"]["oplogSizeMB"] == 991
+    assert parsed["setParameter"]["diagnosticDataCollectionEnabled"] == "false"
+    assert parsed["setParameter"]["enableTestCommands"] == "1"
+
+
 async def test_start_with_damaged_data_quotes_mongod(tmp_path: Path, binary: Path) -> None:
     data = tmp_path / "mongod" / "db"
     data.mkdir(parents=True)

@@ -49,6 +49,7 @@ def run_and_kill(folder: Path, first: int, seconds: float) -> list[tuple[str, in
         assert child.stdout is not None
         opened_line = child.stdout.readline()
         while not opened_line.startswith("o "):
+            assert opened_line, f"the child ended with {child.wait(10)}"
             opened_line = child.stdout.readline()
         time.sleep(seconds)  # the moment to be killed at, not something to wait for
         child.kill()

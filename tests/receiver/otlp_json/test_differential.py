@@ -30,6 +30,11 @@ STRANGE: list[Any] = [
 ]  # fmt: skip
 
 
+def strange(rng: random.Random) -> Any:
+    """A value of its own: one that two documents shared could be put into itself, and then has no end."""
+    return copy.deepcopy(rng.choice(STRANGE))
+
+
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Every container and key or index in a document."""
     found: list[tuple[Any, Any]] = []
@@ -53,7 +58,7 @@ def mutate(document: dict[str, Any], rng: random.Random) -> None:
         moved = copy.deepcopy(other[other_key])
         match rng.randrange(8):
             case 0 | 1 | 2 | 3:
-                container[key] = rng.choice(STRANGE)
+                container[key] = strange(rng)
             case 4:
                 container[key] = moved
             case 5:
@@ -63,6 +68,21 @@ def mutate(document: dict[str, Any], rng: random.Random) -> None:
                 container[snake] = container.pop(key) if rng.random() < 0.7 else container[key]
             case _ if isinstance(container, dict):
                 container[str(other_key) if rng.random() < 0.9 else "[a.b]"] = moved
+
+
+def test_mutated_documents_hold_no_container_twice_and_change_no_shared_value() -> None:
+    before = copy.deepcopy(STRANGE)
+
+    for seed in range(300):
+        document: dict[str, Any] = {"a": [{"b": 1}], "c": {"d": []}}
+        for _ in range(10):
+            mutate(document, random.Random(seed))
+        containers = [
+            id(inner) for container, key in places(document) if isinstance(inner := container[key], dict | list)
+        ]
+
+        assert len(containers) == len(set(containers))
+    assert before == STRANGE
 
 
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=str)
