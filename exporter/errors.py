@@ -34,7 +34,3 @@ class DestinationUnavailable(Exception):
 
 class DestinationMisconfigured(DestinationUnavailable):
     """A destination refuses us until somebody changes something (credentials, privileges, URI)."""
-
-
-class CredentialsRefused(DestinationMisconfigured):
-    """A destination does not know who we are: new credentials may help."""

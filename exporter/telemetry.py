@@ -54,6 +54,12 @@ class ExporterMetrics:
             registry=registry,
         )
 
+        self.weak = Gauge(
+            f"{PREFIX}_write_concern_below_majority",
+            "1 while records that the destination acknowledged may be lost: w is below the majority, or no journal",
+            ("destination",),
+            registry=registry,
+        )
         self._transcoder = Info(f"{PREFIX}_transcoder", "The transcoder at work", registry=registry)
 
     def transcoder_chosen(self, name: str) -> None:
@@ -76,6 +82,7 @@ class DestinationMetrics:
         self._duration = cache(lambda collection: metrics.insert_duration.labels(destination, collection))
         self._failures = cache(lambda reason: metrics.failures.labels(destination, reason))
         self._up = metrics.up.labels(destination)
+        self._weak = metrics.weak.labels(destination)
 
     def stored(self, collection: str, result: InsertResult) -> None:
         """Count what became of one call's documents."""
@@ -95,3 +102,7 @@ class DestinationMetrics:
     def set_up(self, up: bool) -> None:
         """Whether the destination takes writes, as far as the driver knows."""
         self._up.set(up)
+
+    def set_weak(self, weak: bool) -> None:
+        """Whether what the destination acknowledges may be lost."""
+        self._weak.set(weak)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import structlog
@@ -15,7 +15,7 @@ from exporter.supervision import Supervisor
 from receiver.endpoint import ReceiverStartError
 from sidecar.admin import AdminServer
 from sidecar.admin.grpc_server import AdminGrpcServer
-from sidecar.composition import Receiver, build_receivers
+from sidecar.composition import Receiver, build_receivers, uri_readers
 from sidecar.data_folder import DataFolder, SidecarState
 from sidecar.embedded import EmbeddedMongod, find_mongod
 from sidecar.errors import NO_URI, UsageError, UserError
@@ -32,9 +32,17 @@ class Sidecar:
     """All parts, from the data folder to the receivers. Starts and stops once."""
 
     def __init__(
-        self, settings: Settings, *, embedded: bool, offline: bool = False, collectors: Iterable[Collector] = ()
+        self,
+        settings: Settings,
+        *,
+        embedded: bool,
+        offline: bool = False,
+        collectors: Iterable[Collector] = (),
+        read_settings: Callable[[], Settings] | None = None,
     ) -> None:
         """`embedded`: store in a mongod of our own instead of `MONGODB_URI`. `collectors`: more metrics to serve.
+
+        `read_settings`: reads them again, for passwords that change; None: they do not.
 
         `offline`: listen for nothing but the admin service, and replay only when that asks for it.
 
@@ -45,6 +53,7 @@ class Sidecar:
         if settings.mongodb_uri is None and not embedded and not offline:
             raise UsageError(NO_URI)
         self._settings = settings
+        self._read_uris = uri_readers(read_settings, embedded=embedded) if read_settings else {}
         self._registry = _registry(collectors)
         self._health = Health()
         self._tasks = Supervisor(self._registry)
@@ -169,8 +178,11 @@ class Sidecar:
             self._health,
             self._tasks,
             offline=self._offline,
+            read_uris=self._read_uris,
         )
         await self._store.start()
+        for name in self._store.destinations:
+            self._reload.register(f"{name} MongoDB", partial(self._store.reload, name))
 
     async def _stop_store(self, grace: float) -> None:
         if self._store:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from exporter import BatchFactory, Exporter
 from exporter.buffer import BufferConfig
@@ -21,7 +23,7 @@ from receiver.http_receiver import HttpReceiver
 from receiver.memory import ProcessMemory
 from receiver.otlp_json import Converter, ConverterMissing, select_converter
 from receiver.telemetry import ReceiverMetrics
-from sidecar.errors import UsageError
+from sidecar.errors import UsageError, UserError
 from sidecar.settings import Settings
 
 Receiver = GrpcReceiver | HttpReceiver
@@ -38,6 +40,27 @@ def destination_configs(settings: Settings, local_uri: str) -> Iterator[MongoCon
         yield _config(settings, "cloud", settings.cloud_uri.get_secret_value(), database)
 
 
+def uri_readers(read_settings: Callable[[], Settings], *, embedded: bool) -> Mapping[str, Callable[[], str]]:
+    """How each destination reads its URI again, by its name; the embedded mongod's does not change.
+
+    A reader reads files, and raises ValueError when the settings are wrong now.
+    """
+
+    def read(setting: str, choose: Callable[[Settings], SecretStr | None]) -> str:
+        try:
+            uri = choose(read_settings())
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        if uri is None:
+            raise ValueError(f"{setting}: is not set any more")
+        return uri.get_secret_value()
+
+    readers: dict[str, Callable[[], str]] = {"cloud": partial(read, URI_SETTINGS["cloud"], lambda now: now.cloud_uri)}
+    if not embedded:
+        readers["local"] = partial(read, URI_SETTINGS["local"], lambda now: now.mongodb_uri)
+    return readers
+
+
 def _config(settings: Settings, name: str, uri: str, database: str) -> MongoConfig:
     return MongoConfig(
         name=name,
@@ -46,6 +69,8 @@ def _config(settings: Settings, name: str, uri: str, database: str) -> MongoConf
         retention=_retention(settings),
         metrics_timeseries=settings.metrics_timeseries,
         inserts_in_flight=settings.insert_concurrency,
+        server_api=settings.server_api or "",
+        server_api_strict=settings.server_api_strict,
     )
 
 

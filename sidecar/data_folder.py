@@ -17,6 +17,10 @@ class DataFolderUnusable(UserError):
     """The data folder cannot be created or written, or another sidecar has it."""
 
 
+class DataFolderInUse(DataFolderUnusable):
+    """Another sidecar has the data folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class SidecarState:
     """What other commands need to know of a running sidecar. No credentials."""
@@ -63,7 +67,7 @@ class DataFolder:
             os.close(lock)
             state = self.read_state()
             owner = f" (process {state.pid})" if state else ""
-            raise DataFolderUnusable(
+            raise DataFolderInUse(
                 f"OTLP_MONGO_DATA_DIR: the folder {self.path} is in use by another sidecar{owner}; "
                 "stop it, or set another folder"
             ) from error

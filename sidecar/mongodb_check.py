@@ -2,88 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, TypeVar
 
-from pydantic import SecretStr
-from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from prometheus_client import CollectorRegistry
+from pymongo.errors import PyMongoError
 
+from exporter.errors import DestinationUnavailable
+from exporter.mongodb import MongoConfig, MongoDestination
+from exporter.mongodb.durability import deployment, weakness
+from exporter.mongodb.explain import explain
+from exporter.mongodb.secrets import Redactor
+from exporter.mongodb.trial import Findings, Trial, Unfit
+from exporter.telemetry import ExporterMetrics
 from sidecar.errors import UserError
-from sidecar.settings import Settings, redact
+from sidecar.settings import redact
 
-_WRITE = frozenset({"find", "insert"})
-_CREATE = frozenset({"createCollection", "createIndex", "collMod", "listCollections", "listIndexes"})
-_COLLECTIONS = ("spans", "logs", "metrics", "dead_letters")
-
-Document = dict[str, Any]
+_CLOSE_SECONDS = 1.0
+_SILENT = "no answer within OTLP_MONGO_START_TIMEOUT; look at the network, or set a longer time"
+_SLOW = (
+    "storing could not be tried within OTLP_MONGO_START_TIMEOUT; it is too slow, or too few members are there for the "
+    "write concern (w in its URI)"
+)
+T = TypeVar("T")
 
 
 class MongoDBUnfit(UserError):
     """A MongoDB that cannot be used as it is. The text has no credentials."""
 
 
-def examine(uri: SecretStr, database: str, settings: Settings) -> str:
-    """Connect, and look at the server and at our privileges. Nothing is written. Returns what was found.
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A MongoDB that can be used."""
+
+    found: str
+    warnings: tuple[str, ...]
+
+
+def examine(config: MongoConfig, patience: timedelta, *, make_collections: bool) -> Fit:
+    """Connect as the sidecar does, and try what it needs. Nothing is left behind.
+
+    Takes `patience` at most to reach MongoDB, and as long again to try things.
 
     Raises:
         MongoDBUnfit: records could not be stored there.
     """
-    text = uri.get_secret_value()
-    timeout = round(settings.start_timeout.total_seconds() * 1000)
+    config = replace(config, server_selection_timeout=patience, timeout=min(config.timeout, patience))
+    shown = redact(config.uri)
     try:
-        with MongoClient[Document](text, serverSelectionTimeoutMS=timeout, connectTimeoutMS=timeout) as client:
-            hello = client.admin.command("hello")
-            version = client.server_info()["version"]
-            status = client.admin.command({"connectionStatus": 1, "showPrivileges": True})
-    except (ConfigurationError, OperationFailure) as error:
-        raise MongoDBUnfit(
-            f"{redact(text)} refuses us: {_reason(error)}; look at the user, password and authSource"
-        ) from error
+        return asyncio.run(_examine(config, patience.total_seconds(), shown, make_collections=make_collections))
+    except (DestinationUnavailable, Unfit) as error:
+        raise MongoDBUnfit(f"{shown}: {Redactor(config.uri)(str(error))}") from None
     except PyMongoError as error:
-        raise MongoDBUnfit(f"{redact(text)} cannot be reached: {_reason(error)}") from error
+        raise MongoDBUnfit(f"{shown}: {Redactor(config.uri)(str(explain(error)))}") from None
+
+
+async def _examine(config: MongoConfig, patience: float, shown: str, *, make_collections: bool) -> Fit:
+    destination = MongoDestination(config, ExporterMetrics(CollectorRegistry()))
+    try:
+        # The driver itself gives up after `patience`, and knows why.
+        hello = await _in_time(_reach(destination), patience + _CLOSE_SECONDS, _SILENT)
+        trial = Trial(destination.database, destination.insert, make_collections=make_collections)
+        findings = await _in_time(trial.run(), patience, _SLOW)
+        weak = weakness(destination.write_concern, deployment(hello))
+        version = await _in_time(_version(destination), patience, _SILENT)
+    finally:
+        await destination.stop(timedelta(seconds=_CLOSE_SECONDS))
+        await asyncio.sleep(0)  # connections are closed in the loop's next round
+    if problems := [*_missing(findings, config.database), *findings.problems]:
+        raise Unfit("; ".join(problems))
+    warnings = (*findings.warnings, weak) if weak else tuple(findings.warnings)
+    found = f"{shown}, MongoDB {version}, {_kind(hello)}, database {config.database}; {findings.tried}"
+    return Fit(found, warnings)
+
+
+async def _reach(destination: MongoDestination) -> Mapping[str, Any]:
+    await destination.connect()
+    await destination.ping()
+    hello: Mapping[str, Any] = await destination.database.client.admin.command("hello")
     if not hello.get("isWritablePrimary"):
-        raise MongoDBUnfit(
-            f"{redact(text)} takes no writes: no primary was found; name all members and the replica set"
-        )
-    _require_privileges(status["authInfo"], database, settings)
-    kind = (
-        f"replica set {hello['setName']}"
-        if "setName" in hello
-        else "sharded"
-        if hello.get("msg") == "isdbgrid"
-        else "standalone"
-    )
-    return f"{redact(text)}, MongoDB {version}, {kind}, database {database}"
+        what = "a secondary" if hello.get("secondary") else "no primary"
+        raise Unfit(f"what answers there is {what} and takes no writes: name all members, and the replica set")
+    return hello
 
 
-def _reason(error: PyMongoError) -> str:
-    """The part of PyMongo's text that is for people: it goes on with its view of the topology, or the whole reply."""
-    details = error.details if isinstance(error, OperationFailure) and error.details else {}
-    text = str(details.get("errmsg") or error)
-    return text.partition(", full error: ")[0].partition(", Timeout: ")[0].partition(" (configured timeouts: ")[0]
+async def _version(destination: MongoDestination) -> str:
+    try:
+        return str((await destination.database.client.admin.command("buildInfo"))["version"])
+    except PyMongoError:
+        return "of an unknown version"
 
 
-def _require_privileges(auth: Mapping[str, Any], database: str, settings: Settings) -> None:
-    if not auth["authenticatedUsers"]:
-        return  # no access control: a server that has it lets nobody find out without a user
-    needed = _WRITE | (_CREATE if settings.create_indexes else frozenset())
-    for collection in _COLLECTIONS:
-        if missing := needed - _actions(auth["authenticatedUserPrivileges"], database, collection):
-            raise MongoDBUnfit(
-                f"its user may not {', '.join(sorted(missing))} in {database}.{collection}: grant it the role "
-                f"readWrite on the database {database}"
-            )
+async def _in_time(work: Coroutine[Any, Any, T], seconds: float, late: str) -> T:
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise Unfit(late) from None
 
 
-def _actions(privileges: Iterable[Mapping[str, Any]], database: str, collection: str) -> set[str]:
-    """What the user may do with a collection (MongoDB manual, Resource Document)."""
-    actions: set[str] = set()
-    for privilege in privileges:
-        resource = privilege["resource"]
-        covers = resource.get("anyResource") or (
-            resource.get("db") in ("", database) and resource.get("collection") in ("", collection)
-        )
-        if covers:
-            actions.update(privilege["actions"])
-    return actions
+def _missing(findings: Findings, database: str) -> list[str]:
+    """Which role to grant. One line for all collections that lack the same."""
+    lines = []
+    for name, actions in findings.missing.items():
+        where = f"{database}.{name}" if name else f"the database {database}"
+        lines.append(f"its user may not {', '.join(sorted(actions))} in {where}")
+    if lines:
+        lines[-1] += f": grant it the role readWrite on the database {database}"
+    return lines
+
+
+def _kind(hello: Mapping[str, Any]) -> str:
+    if "setName" in hello:
+        return f"replica set {hello['setName']}"
+    return "sharded" if hello.get("msg") == "isdbgrid" else "standalone"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 
 from exporter import Exporter
 from exporter.buffer import BufferMetrics, BufferOpenError, RetryBuffer
 from exporter.delivery import BacklogCollector, Delivery, DeliveryMetrics, LetterBox
-from exporter.errors import DestinationMisconfigured
+from exporter.errors import DestinationMisconfigured, DestinationUnavailable
 from exporter.interfaces import Transcoder
 from exporter.mongodb import MongoConfig, MongoDestination
 from exporter.supervision import Supervisor
@@ -45,8 +46,11 @@ class Store:
         tasks: Supervisor,
         *,
         offline: bool = False,
+        read_uris: Mapping[str, Callable[[], str]] = MappingProxyType({}),
     ) -> None:
         """`folder`: where the retry buffer lies. `tasks`: the owner of those that run on.
+
+        `read_uris`: how to read a destination's URI again, by its name.
 
         `offline`: no batch will come, and replay waits until asked for.
 
@@ -64,7 +68,10 @@ class Store:
         configs = destination_configs(settings, local_uri) if local_uri else ()
         self._configs = {config.name: config for config in configs}
         metrics = ExporterMetrics(registry)
-        self._destinations = {name: MongoDestination(config, metrics, tasks) for name, config in self._configs.items()}
+        self._destinations = {
+            name: MongoDestination(config, metrics, tasks, read_uris.get(name))
+            for name, config in self._configs.items()
+        }
         self.transcoder = _transcoder(settings)
         metrics.transcoder_chosen(self.transcoder.name)
         self._buffer: RetryBuffer | None = None
@@ -120,11 +127,25 @@ class Store:
         delivery = self._started()
         if self._buffer is None:
             raise AssertionError("a delivery has a buffer")
-        letters = {
-            name: LetterBox(destination.database, destination, self.transcoder)
-            for name, destination in self._destinations.items()
-        }
-        return AdminService(delivery, self._buffer, letters)
+        letters = LetterBoxes(self._destinations, self.transcoder)
+        return AdminService(delivery, self._buffer, letters, self._destinations, ask_first=self._offline)
+
+    @property
+    def destinations(self) -> Iterable[str]:
+        """Their names."""
+        return self._destinations
+
+    async def reload(self, name: str) -> str:
+        """Read a destination's URI and the files it names again. Returns what came of it.
+
+        Raises:
+            UserError: it cannot be used; what was in use stays in use.
+        """
+        try:
+            await self._destinations[name].reload()
+        except DestinationUnavailable as error:
+            raise UserError(f"{URI_SETTINGS[name]}: {error}") from None
+        return "connected anew"
 
     def facts(self) -> Mapping[str, str]:
         """Where it stores; no credentials."""
@@ -156,6 +177,8 @@ class Store:
         # The first may be a mere timeout, and the second what is behind it.
         if problems := dict.fromkeys(filter(None, (pipeline.breaker.reason, health.problem))):
             state += f": {'; '.join(problems)}"
+        if health.warning:
+            state += f"; warning: {health.warning}"
         if backlog := pipeline.backlog.records:
             state += f"; {backlog} records wait in the retry buffer"
         return PartHealth(ready=pipeline.takes_records or name != "local", state=state)
@@ -171,6 +194,24 @@ def _buffer_health(buffer: RetryBuffer) -> PartHealth:
         named = ", ".join(f"{file.name} ({file.reason})" for file in state.unreadable[:_FILES_NAMED])
         parts.append(f"{count} files cannot be read now and are tried again: {named}")
     return PartHealth(ready=True, state="; ".join(parts))
+
+
+class LetterBoxes(Mapping[str, LetterBox]):
+    """The dead letters of each destination, by its name, in the database that it is connected to at the moment."""
+
+    def __init__(self, destinations: Mapping[str, MongoDestination], transcoder: Transcoder) -> None:
+        self._destinations = destinations
+        self._transcoder = transcoder
+
+    def __getitem__(self, name: str) -> LetterBox:
+        destination = self._destinations[name]
+        return LetterBox(destination.database, destination, self._transcoder)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._destinations)
+
+    def __len__(self) -> int:
+        return len(self._destinations)
 
 
 def _transcoder(settings: Settings) -> Transcoder:

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from pymongo import monitoring
+from pymongo.server_description import ServerDescription
+
+from exporter.mongodb.durability import Deployment
 
 
 class Availability(monitoring.TopologyListener):
@@ -14,10 +17,18 @@ class Availability(monitoring.TopologyListener):
     The driver may publish them from a thread of its own: what they change, changes on the event loop that made this.
     """
 
-    def __init__(self, on_change: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        on_change: Callable[[Availability, bool], None],
+        on_members: Callable[[Availability], None] = lambda _availability: None,
+    ) -> None:
+        """`on_change`: gets this, and whether there is such a server now. `on_members`: its set has other members."""
+        self.deployment = Deployment(replica_set=False, sharded=False)
+        """What is known of the servers, as of the last time that there was such a server."""
         self.up = asyncio.Event()
         """Set while there is such a server. To be awaited by whoever has something to write."""
         self._on_change = on_change
+        self._on_members = on_members
         self._loop = asyncio.get_running_loop()
 
     def opened(self, event: monitoring.TopologyOpenedEvent) -> None:
@@ -26,22 +37,40 @@ class Availability(monitoring.TopologyListener):
     def description_changed(self, event: monitoring.TopologyDescriptionChangedEvent) -> None:
         """A monitor learnt something, or an operation failed."""
         servers = event.new_description.server_descriptions().values()
-        self._report(any(server.is_writable for server in servers))
+        writable = next((server for server in servers if server.is_writable), None)
+        arbiters = sum(server.server_type_name == "RSArbiter" for server in servers)
+        self._report(writable is not None, _deployment(writable, arbiters) if writable else None)
 
     def closed(self, event: monitoring.TopologyClosedEvent) -> None:  # noqa: ARG002 - the driver's signature
         """The client was closed."""
         self._report(False)
 
-    def _report(self, up: bool) -> None:
+    def _report(self, up: bool, deployment: Deployment | None = None) -> None:
         # A client that nobody closed may outlive its loop.
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._set, up)
+            self._loop.call_soon_threadsafe(self._set, up, deployment)
 
-    def _set(self, up: bool) -> None:
+    def _set(self, up: bool, deployment: Deployment | None) -> None:
+        changed = deployment is not None and deployment != self.deployment
+        if deployment is not None:
+            self.deployment = deployment
         if up == self.up.is_set():
+            if changed:
+                self._on_members(self)
             return
         if up:
             self.up.set()
         else:
             self.up.clear()
-        self._on_change(up)
+        self._on_change(self, up)
+
+
+def _deployment(server: ServerDescription, arbiters: int) -> Deployment:
+    """As far as the driver's view of the server that takes writes tells."""
+    voting = max(len(server.all_hosts), 1)
+    return Deployment(
+        replica_set=server.replica_set_name is not None,
+        sharded=server.server_type_name in ("Mongos", "LoadBalancer"),
+        voting=voting,
+        data_bearing=max(voting - arbiters, 1),
+    )

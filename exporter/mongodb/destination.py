@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from pymongo import AsyncMongoClient
@@ -22,8 +22,11 @@ from exporter.mongodb.availability import Availability
 from exporter.mongodb.client import open_client
 from exporter.mongodb.collections import Collections
 from exporter.mongodb.config import MongoConfig
+from exporter.mongodb.durability import weakness
+from exporter.mongodb.explain import Step, explain, is_about_credentials, where_the_user_is_looked_for
 from exporter.mongodb.group_commit import GroupCommit
 from exporter.mongodb.inserter import Inserter, Written
+from exporter.mongodb.renewal import Renewal
 from exporter.mongodb.secrets import Redactor
 from exporter.supervision import SupervisedTask, Supervisor
 from exporter.telemetry import ExporterMetrics
@@ -32,6 +35,7 @@ _log = structlog.get_logger(__name__)
 _NOTHING = InsertResult(0, 0)
 _FIRST_RETRY = 0.5
 _LONGEST_RETRY = 60.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,24 @@ class Health:
     """Whether the driver knows a server that takes writes."""
     problem: str = ""
     """What the last failed operation said; empty after one that succeeded."""
+    warning: str = ""
+    """What may be lost though it was acknowledged; empty when nothing may."""
 
 
 class MongoDestination:
     """Inserts into one MongoDB. Start it in the event loop that uses it."""
 
-    def __init__(self, config: MongoConfig, metrics: ExporterMetrics, tasks: Supervisor | None = None) -> None:
-        """`tasks`: the owner of the one that makes collections and indexes."""
+    def __init__(
+        self,
+        config: MongoConfig,
+        metrics: ExporterMetrics,
+        tasks: Supervisor | None = None,
+        read_uri: Callable[[], str] | None = None,
+    ) -> None:
+        """`tasks`: the owner of those that run beside inserts.
+
+        `read_uri`: reads the URI again from where it comes from (exporter/mongodb/renewal.py); None: it cannot change.
+        """
         self.name = config.name
         self._config = config
         self._metrics = metrics.destination(config.name)
@@ -59,6 +74,9 @@ class MongoDestination:
         self._tasks = tasks or Supervisor()
         self._setting_up: SupervisedTask | None = None
         self._came_up = asyncio.Event()
+        self._renewal = Renewal(config.name, config.uri, read_uri, self._put_to_use)
+        self._retiring: set[SupervisedTask] = set()
+        self._weakness = ""
 
     async def start(self) -> None:
         """Make the client, which connects in the background; collections and indexes are made once it has.
@@ -66,12 +84,12 @@ class MongoDestination:
         Raises:
             DestinationMisconfigured: the URI or one of its options is not valid.
         """
-        self._running = running = await self._open()
-        self._setting_up = self._tasks.start(f"set up {self.name}", partial(self._set_up, running), may_return=True)
+        self._running = await self._open(self._config)
+        self._start_set_up(self._running)
 
     async def connect(self) -> None:
         """Like `start`, but make no collections: for a command that does one thing. Raises like `start`."""
-        self._running = await self._open()
+        self._running = await self._open(self._config)
 
     async def stop(self, grace: timedelta = timedelta(seconds=5)) -> None:
         """Give inserts under way the grace time, fail those that wait, close the client. A second call does nothing."""
@@ -83,7 +101,16 @@ class MongoDestination:
             self._setting_up = None
         await asyncio.gather(*(group.stop(grace.total_seconds()) for group in self._groups.values()))
         self._groups.clear()
+        await asyncio.gather(*(task.stop() for task in self._retiring))
         await running.client.close()
+
+    async def reload(self) -> None:
+        """Read the URI and the files it names again, and connect anew. Inserts under way end on the old connections.
+
+        Raises:
+            DestinationUnavailable: it cannot be used. What was in use stays in use.
+        """
+        await self._renewal.now()
 
     @property
     def available(self) -> asyncio.Event:
@@ -103,10 +130,15 @@ class MongoDestination:
         """Its database, for reading. Raises DestinationUnavailable before the start and after the stop."""
         return self._get_running().database
 
+    @property
+    def write_concern(self) -> Mapping[str, Any]:
+        """What an insert waits for, as it goes with commands. Raises DestinationUnavailable like `database`."""
+        return self._get_running().database.write_concern.document
+
     def health(self) -> Health:
         """How the destination does, without asking it."""
         up = self._running is not None and self._running.availability.up.is_set()
-        return Health(up, self._problem)
+        return Health(up, self._problem, self._weakness)
 
     async def insert(self, collection: str, documents: Documents) -> InsertResult:
         """Store documents durably. A copy of one that is stored already counts as a duplicate.
@@ -124,10 +156,7 @@ class MongoDestination:
         Raises:
             DestinationUnavailable: there is none.
         """
-        try:
-            await self._get_running().client.admin.command("ping")
-        except PyMongoError as error:
-            raise self._explain(error) from error
+        await self._renewing(self._ping)
         self._problem = ""
 
     async def ensure(self) -> Sequence[str]:
@@ -136,29 +165,68 @@ class MongoDestination:
         Raises:
             DestinationUnavailable: it could not be finished; it can be repeated.
         """
-        return await self._ensure(self._get_running())
+        return await self._renewing(self._ensure)
+
+    async def _ping(self, running: _Running) -> None:
+        try:
+            await running.client.admin.command("ping")
+        except PyMongoError as error:
+            raise self._explain(error) from error
+
+    async def _renewing(self, work: Callable[[_Running], Awaitable[T]]) -> T:
+        """Do some work, and again if it was refused for credentials and there are new ones."""
+        try:
+            return await self._get_running().use(work)
+        except DestinationUnavailable as error:
+            if not is_about_credentials(error.__cause__) or not await self._renewal.refused():
+                raise
+        return await self._get_running().use(work)
+
+    async def _put_to_use(self, uri: str) -> None:
+        """Change over to a new client once it has proved to work, or when the old one does not work either."""
+        old, config = self._get_running(), replace(self._config, uri=uri)
+        fresh = await self._open(config)
+        try:
+            await fresh.client.admin.command("ping")
+        except PyMongoError as error:
+            explanation = explain(error)
+            if old.availability.up.is_set() or explanation.step not in (Step.DNS, Step.TCP, Step.TOPOLOGY):
+                await fresh.client.close()
+                raise DestinationUnavailable(Redactor(uri)(str(explanation))) from None
+        if self._running is not old:
+            await fresh.client.close()
+            raise DestinationUnavailable(f"the destination {self.name!r} is stopped")
+        self._config, self._redact, self._running = config, Redactor(uri), fresh
+        self._on_availability(fresh.availability, fresh.availability.up.is_set())
+        if self._setting_up is not None:
+            await self._setting_up.stop()
+            self._start_set_up(fresh)
+        retiring = self._tasks.start(f"close the old client of {self.name}", old.retire, may_return=True)
+        self._retiring = {task for task in self._retiring if not task.done} | {retiring}
+
+    def _start_set_up(self, running: _Running) -> None:
+        self._setting_up = self._tasks.start(f"set up {self.name}", partial(self._set_up, running), may_return=True)
 
     def _get_running(self) -> _Running:
         if self._running is None:
             raise DestinationUnavailable(f"the destination {self.name!r} is not started, or stopped")
         return self._running
 
-    async def _open(self) -> _Running:
-        availability = Availability(self._on_availability)
-        client = await open_client(self._config, [availability])
-        database = client[self._config.database]
-        return _Running(
-            client, database, availability, Inserter(database, self._config.timeout, self._redact, self._metrics)
-        )
+    async def _open(self, config: MongoConfig) -> _Running:
+        availability = Availability(self._on_availability, self._on_members)
+        client = await open_client(config, [availability])
+        database = client[config.database]
+        inserter = Inserter(database, config.timeout, Redactor(config.uri), self._metrics)
+        return _Running(client, database, availability, inserter)
 
     def _group(self, collection: str) -> GroupCommit:
-        running = self._get_running()
+        self._get_running()
         group = self._groups.get(collection)
         if group is None:
 
             async def write(parts: Sequence[Documents]) -> Written:
                 try:
-                    written = await running.inserter.insert(collection, parts)
+                    written = await self._renewing(lambda running: running.inserter.insert(collection, parts))
                 except DestinationUnavailable as error:
                     self._problem = str(error)
                     raise
@@ -204,26 +272,63 @@ class MongoDestination:
 
     def _explain(self, error: PyMongoError) -> DestinationUnavailable:
         failure = failures.from_exception(error).error
-        self._problem = self._redact(str(failure))
+        refused = explain(error).step is Step.AUTHENTICATION
+        hint = where_the_user_is_looked_for(self._config.uri) if refused else ""
+        self._problem = self._redact("; ".join(filter(None, (str(failure), hint))))
         return type(failure)(self._problem)
 
-    def _on_availability(self, up: bool) -> None:
+    def _on_availability(self, availability: Availability, up: bool) -> None:
+        if self._running is None or self._running.availability is not availability:
+            return  # a client that is not in use yet, or no more
         self._metrics.set_up(up)
         if up:
             self._came_up.set()
+            self._tell_weakness(self._running)
             _log.info("destination takes writes", destination=self.name)
-        elif self._running is not None:
+        else:
             _log.warning("destination has no server that takes writes", destination=self.name)
 
+    def _on_members(self, availability: Availability) -> None:
+        if self._running is not None and self._running.availability is availability:
+            self._tell_weakness(self._running)
 
-@dataclass(frozen=True, slots=True)
+    def _tell_weakness(self, running: _Running) -> None:
+        weak = weakness(running.database.write_concern.document, running.availability.deployment)
+        self._metrics.set_weak(bool(weak))
+        if weak and weak != self._weakness:
+            _log.warning("what is acknowledged may be lost", destination=self.name, reason=weak)
+        self._weakness = weak
+
+
+@dataclass(slots=True)
 class _Running:
-    """What there is between start and stop."""
+    """One client and what goes with it."""
 
     client: AsyncMongoClient[dict[str, Any]]
     database: AsyncDatabase[dict[str, Any]]
     availability: Availability
     inserter: Inserter
+    _users: int = 0
+    _unused: asyncio.Event | None = None
+
+    async def use(self, work: Callable[[_Running], Awaitable[T]]) -> T:
+        """Do some work that `retire` waits for."""
+        self._users += 1
+        try:
+            return await work(self)
+        finally:
+            self._users -= 1
+            if self._unused is not None and not self._users:
+                self._unused.set()
+
+    async def retire(self) -> None:
+        """Close the client once nothing uses it any more; each use is bounded by the client's own timeouts."""
+        self._unused = asyncio.Event()
+        try:
+            if self._users:
+                await self._unused.wait()
+        finally:
+            await self.client.close()
 
 
 async def _pause(up: asyncio.Event, seconds: float) -> None:

@@ -62,6 +62,7 @@ _AUTHENTICATION = frozenset(
 _API_VERSION = frozenset({322, 323, 324})
 """APIVersionError, APIStrictError, APIDeprecationError (error_codes.yml)."""
 _API_PARAMETER_MISSING = 498870
+_API_ADVICE = "set OTLP_MONGO_SERVER_API to the version of the Stable API that the server takes"
 _ATLAS = 8000
 _NO_USER = re.compile(r"requires authentication|not authenticated|no users authenticated", re.IGNORECASE)
 
@@ -144,9 +145,7 @@ def explain_reply(code: int, message: str) -> Explanation:
     if code == _UNAUTHORISED:
         return Explanation(Step.AUTHORISATION, f"the user may not do this: {text}", "grant it the role readWrite")
     if code in _API_VERSION or code == _API_PARAMETER_MISSING or "apiVersion" in message:
-        return Explanation(
-            Step.SETTINGS, f"the Stable API does not go together: {text}", "look at OTLP_MONGO_SERVER_API"
-        )
+        return Explanation(Step.SETTINGS, text, _API_ADVICE)
     return Explanation(Step.OPERATION, text)
 
 
@@ -187,6 +186,8 @@ def _connection(error: BaseException) -> Explanation:
     text = _one_line(shorten(str(error)))
     chain = list(_chain(error))
     lower = text.lower()
+    if "apiversion" in lower:
+        return Explanation(Step.SETTINGS, text, _API_ADVICE)
     if any(isinstance(cause, socket.gaierror) for cause in chain) or _DNS_FAILURE.search(text):
         return Explanation(Step.DNS, f"DNS failed: {text}", _DNS_ADVICE)
     if "ssl" in lower or any(isinstance(cause, ssl.SSLError | ssl.CertificateError) for cause in chain):
@@ -256,3 +257,8 @@ def where_the_user_is_looked_for(uri: str) -> str:
     if not database or "authsource" in options or "authmechanism" in options or not (parts and parts.has_user_info):
         return ""
     return "the user is looked for in the database that the URI names: if it was made in admin, add authSource=admin"
+
+
+def is_about_credentials(error: BaseException | None) -> bool:
+    """Whether other credentials may help: MongoDB does not know us, or does not let us."""
+    return isinstance(error, OperationFailure) and explain(error).step in (Step.AUTHENTICATION, Step.AUTHORISATION)

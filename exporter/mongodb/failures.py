@@ -18,9 +18,9 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from exporter.errors import CredentialsRefused, DestinationMisconfigured, DestinationUnavailable
+from exporter.errors import DestinationMisconfigured, DestinationUnavailable
 from exporter.mongodb.error_codes import Meaning, meaning
-from exporter.mongodb.explain import Step, explain, explain_reply
+from exporter.mongodb.explain import explain, explain_reply
 from exporter.mongodb.explain import shorten as shorten
 
 _INDEX = re.compile(r"^E11000 duplicate key error collection: \S+ index: (\S+) dup key: ")
@@ -57,8 +57,6 @@ def from_exception(error: PyMongoError) -> Failure:
 def from_code(code: int, message: str) -> Failure:
     """What an error of the server, of a command or of a document, tells about the destination."""
     explanation = explain_reply(code, message)
-    if explanation.step is Step.AUTHENTICATION:
-        return Failure("misconfigured", CredentialsRefused(str(explanation)))
     if meaning(code) is Meaning.MISCONFIGURED:
         return Failure("misconfigured", DestinationMisconfigured(str(explanation)))
     return Failure("server", DestinationUnavailable(str(explanation)))

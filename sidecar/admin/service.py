@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -15,6 +17,7 @@ from exporter.delivery import Delivery, LetterBox
 from exporter.delivery.letter_box import Letter, UnknownLetter
 from exporter.errors import DestinationUnavailable, Unavailable
 from exporter.interfaces import Backlog
+from exporter.mongodb import Health
 from protos import admin_pb2 as pb
 from protos import admin_pb2_grpc
 
@@ -23,6 +26,17 @@ _LETTERS_LISTED = 100
 _EXPORT_ROUND = 16
 """Batches of an export that are in memory at a time."""
 
+_ASK_SECONDS = 5.0
+"""For a destination to answer, when it is asked for its status."""
+
+
+class Probed(Protocol):
+    """What the service asks of a destination beside its delivery."""
+
+    def health(self) -> Health: ...
+    async def ping(self) -> None: ...
+
+
 Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
 
@@ -30,13 +44,28 @@ T = TypeVar("T")
 class AdminService(admin_pb2_grpc.AdminServicer):
     """Its methods' contracts are in the `.proto`."""
 
-    def __init__(self, delivery: Delivery, buffer: RetryBuffer, letters: Mapping[str, LetterBox]) -> None:
-        """`letters`: by the destination's name."""
+    def __init__(
+        self,
+        delivery: Delivery,
+        buffer: RetryBuffer,
+        letters: Mapping[str, LetterBox],
+        destinations: Mapping[str, Probed] = MappingProxyType({}),
+        *,
+        ask_first: bool = False,
+    ) -> None:
+        """`letters`, `destinations`: by the destination's name.
+
+        `ask_first`: nothing is sent to the destinations that would tell how they do: ask them for the status.
+        """
+        self._destinations = destinations
+        self._ask_first = ask_first
         self._delivery = delivery
         self._buffer = buffer
         self._letters = letters
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:  # noqa: ARG002, N802
+        if self._ask_first:
+            await asyncio.gather(*map(_ask, self._destinations.values()))
         return self._status()
 
     async def Drain(self, request: pb.DrainRequest, context: Context) -> AsyncIterator[pb.GetStatusResponse]:  # noqa: ARG002, N802
@@ -116,21 +145,33 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         return pb.PurgeDeadLettersResponse(deleted=await _answered(box.purge(request.ids), context))
 
     def _status(self) -> pb.GetStatusResponse:
-        pipelines = self._delivery.pipelines
-        backlogs = self._buffer.status()
         return pb.GetStatusResponse(
-            destinations=[
-                pb.Destination(
-                    name=name,
-                    configured=name in pipelines,
-                    healthy=name in pipelines and pipelines[name].breaker.closed,
-                    reason=pipelines[name].breaker.reason if name in pipelines else "no setting names it",
-                    replay_paused=name in pipelines and self._delivery.replayers[name].paused,
-                    backlog=_backlog(backlog),
-                )
-                for name, backlog in backlogs.items()
-            ]
+            destinations=[self._destination(name, backlog) for name, backlog in self._buffer.status().items()]
         )
+
+    def _destination(self, name: str, backlog: Backlog) -> pb.Destination:
+        configured = name in self._delivery.pipelines
+        problem = self._problem(name)
+        return pb.Destination(
+            name=name,
+            configured=configured,
+            healthy=not problem,
+            reason=problem,
+            replay_paused=configured and self._delivery.replayers[name].paused,
+            backlog=_backlog(backlog),
+        )
+
+    def _problem(self, name: str) -> str:
+        """Why a destination is not known to be well; empty when it is."""
+        if name not in self._delivery.pipelines:
+            return "no setting names it"
+        breaker = self._delivery.pipelines[name].breaker
+        if not breaker.closed:
+            return breaker.reason
+        if name not in self._destinations:
+            return ""
+        health = self._destinations[name].health()
+        return health.problem or ("" if health.up else "no server that takes writes has been found")
 
     def _is_stranded(self, name: str, backlog: Backlog) -> bool:
         return backlog.batches > 0 and name not in self._delivery.pipelines
@@ -171,6 +212,13 @@ async def _answered(work: Awaitable[T], context: Context) -> T:
         await context.abort(grpc.StatusCode.NOT_FOUND, f"no dead letter has the id {error}")
     except (DestinationUnavailable, Unavailable) as error:
         await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+
+
+async def _ask(destination: Probed) -> None:
+    """What comes of it shows in the destination's health."""
+    with contextlib.suppress(DestinationUnavailable, TimeoutError):
+        async with asyncio.timeout(_ASK_SECONDS):
+            await destination.ping()
 
 
 def _unknown(destination: str, known: Iterable[str]) -> str:

@@ -68,18 +68,10 @@ async def _wait_until_up(config: MongoConfig, destination: MongoDestination, pat
             # Not cut short: it has a timeout of its own, and cancelling one of PyMongo's waits can wake another.
             return await destination.ping()
         except DestinationMisconfigured as error:
-            raise UserError(
-                f"{setting}: {redact(config.uri)} refuses us ({error}); check user, password and authSource"
-            ) from error
+            raise UserError(f"{setting}: {redact(config.uri)} refuses us: {error}") from error
         except DestinationUnavailable as error:
             if asyncio.get_running_loop().time() >= deadline:
                 raise UserError(
-                    f"{setting}: {redact(config.uri)} cannot be reached within OTLP_MONGO_START_TIMEOUT "
-                    f"({_short(error)}); start that MongoDB, or set another one"
+                    f"{setting}: {redact(config.uri)} cannot be reached within OTLP_MONGO_START_TIMEOUT: {error}"
                 ) from error
         await asyncio.sleep(_PING_PAUSE)
-
-
-def _short(error: DestinationUnavailable) -> str:
-    """Without PyMongo's whole view of the topology."""
-    return str(error).partition(" (configured timeouts: ")[0].partition(", Timeout: ")[0]

@@ -13,6 +13,7 @@ from sidecar import logs
 from sidecar.application import Sidecar
 from sidecar.process import settle_garbage_collector
 from sidecar.settings import LoadedSettings, load
+from sidecar.settings.rules import warnings as setting_warnings
 from sidecar.signals import Signals
 
 _log = structlog.get_logger(__name__)
@@ -32,7 +33,7 @@ def run(signals: Signals, *, embedded: bool) -> None:
     signals.flush = partial(log.flush, _LAST_WORDS_SECONDS)
     for warning in _warnings(loaded, embedded=embedded):
         _log.warning(warning)
-    sidecar = Sidecar(settings, embedded=embedded, collectors=(log,))
+    sidecar = Sidecar(settings, embedded=embedded, collectors=(log,), read_settings=lambda: load().settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stopped_cleanly = runner.run(_serve(sidecar, signals, talkative=logs.is_console(settings.log_format)))
     if not stopped_cleanly:
@@ -40,7 +41,7 @@ def run(signals: Signals, *, embedded: bool) -> None:
 
 
 def _warnings(loaded: LoadedSettings, *, embedded: bool) -> list[str]:
-    warnings = list(loaded.warnings)
+    warnings = [*loaded.warnings, *setting_warnings(loaded.settings)]
     if embedded and loaded.settings.mongodb_uri is not None:
         warnings.append("MONGODB_URI is set but not used: --embedded stores in a mongod of its own")
     return warnings

@@ -43,6 +43,16 @@ class Settings(BaseSettings):
         None, "MONGODB_CLOUD_DATABASE", "The second one's database; the local one's name when not set.", _DATABASE
     )
 
+    server_api: Literal["1"] | None = _setting(
+        None,
+        "OTLP_MONGO_SERVER_API",
+        "The version of MongoDB's Stable API to declare, for a server that requires one.",
+        "1; empty declares none",
+    )
+    server_api_strict: bool = _setting(
+        False, "OTLP_MONGO_SERVER_API_STRICT", "Have MongoDB refuse what is not in that version.", _BOOL
+    )
+
     # Where we listen
     grpc_endpoint: Endpoint = _setting("127.0.0.1:4317", "OTLP_MONGO_GRPC_ENDPOINT", "OTLP over gRPC.", _ADDRESS)
     http_endpoint: Endpoint = _setting("127.0.0.1:4318", "OTLP_MONGO_HTTP_ENDPOINT", "OTLP over HTTP.", _ADDRESS)

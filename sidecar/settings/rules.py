@@ -31,6 +31,23 @@ def violations(settings: Settings) -> Iterator[str]:
         )
 
 
+def warnings(settings: Settings) -> Iterator[str]:
+    """A line for each combination that is allowed and does not do what it seems to. Pure."""
+    retentions = {
+        "OTLP_MONGO_RETENTION_SPANS": settings.retention_spans,
+        "OTLP_MONGO_RETENTION_LOGS": settings.retention_logs,
+        "OTLP_MONGO_RETENTION_METRICS": settings.retention_metrics,
+    }
+    without_effect = [name for name, retention in retentions.items() if retention is not None]
+    if without_effect and not settings.create_indexes:
+        yield (
+            f"{', '.join(without_effect)}: without effect, since OTLP_MONGO_CREATE_INDEXES is false: nothing expires "
+            "unless you make the TTL indexes, as `otlp-mongo init` does without that setting"
+        )
+    if settings.server_api_strict and settings.server_api is None:
+        yield "OTLP_MONGO_SERVER_API_STRICT: without effect, since OTLP_MONGO_SERVER_API is not set"
+
+
 def _endpoints(settings: Settings) -> Iterator[str]:
     named = {
         "OTLP_MONGO_GRPC_ENDPOINT": settings.grpc_endpoint,

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pymongo.server_api import ServerApi
 
 from tests.secured.certificates import CLIENT_SUBJECT, Certificates, make_certificates
 from tests.secured.mongod import ROOT, ROOT_PASSWORD, Mongod
@@ -98,8 +99,10 @@ def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
 @pytest.fixture(scope="session")
 def versioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     """A server that takes no command without a version of its API."""
-    arguments = ["--setParameter", "requireApiVersion=true"]
+    # MongoDB 6 takes the parameter only together with the first one.
+    arguments = ["--setParameter", "enableTestCommands=1", "--setParameter", "requireApiVersion=true"]
     with Mongod(tmp_path_factory.mktemp("versioned"), arguments) as mongod:
+        mongod.client(server_api=ServerApi("1")).close()
         yield mongod
 
 

@@ -1,59 +1,65 @@
-"""Whether a user may do what is needed, from what MongoDB says of it (MongoDB manual, connectionStatus)."""
+"""What `check` finds out of a MongoDB: the cases that need no server of their own (tests/secured has those)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pymongo import MongoClient
 
-from sidecar.mongodb_check import MongoDBUnfit, _require_privileges, examine
-from sidecar.settings import Settings
+from exporter.mongodb import MongoConfig
+from exporter.mongodb.durability import deployment, weakness
+from sidecar.mongodb_check import MongoDBUnfit, examine
 
-_READ_WRITE = ["find", "insert", "createCollection", "createIndex", "collMod", "listCollections", "listIndexes"]
-
-
-def _auth(resource: Mapping[str, Any], actions: list[str]) -> dict[str, Any]:
-    return {
-        "authenticatedUsers": [{"user": "app", "db": "admin"}],
-        "authenticatedUserPrivileges": [{"resource": resource, "actions": actions}],
-    }
-
-
-@pytest.mark.parametrize(
-    "resource",
-    [{"db": "otel", "collection": ""}, {"db": "", "collection": ""}, {"anyResource": True}],
-)
-def test_privileges_that_cover_the_database_suffice(resource: Mapping[str, Any]) -> None:
-    _require_privileges(_auth(resource, _READ_WRITE), "otel", Settings())
-
-
-@pytest.mark.parametrize(
-    ("resource", "actions", "missing"),
-    [
-        ({"db": "other", "collection": ""}, _READ_WRITE, "find, insert"),
-        ({"db": "otel", "collection": ""}, ["find"], "insert"),
-        ({"db": "otel", "collection": "spans"}, _READ_WRITE, r"otel\.logs"),
-        ({"cluster": True}, _READ_WRITE, "insert"),
-    ],
-)
-def test_privileges_that_lack_something_name_it(resource: Mapping[str, Any], actions: list[str], missing: str) -> None:
-    with pytest.raises(MongoDBUnfit, match=missing):
-        _require_privileges(_auth(resource, actions), "otel", Settings())
-
-
-def test_privileges_without_index_creation_need_no_create() -> None:
-    settings = Settings.model_validate({"OTLP_MONGO_CREATE_INDEXES": False})
-
-    _require_privileges(_auth({"db": "otel", "collection": ""}, ["find", "insert"]), "otel", settings)
+_PATIENCE = timedelta(seconds=10)
 
 
 def test_examine_of_unreachable_mongodb_shows_no_secret() -> None:
-    settings = Settings.model_validate({"OTLP_MONGO_START_TIMEOUT": "100ms"})
+    config = MongoConfig("local", "mongodb://app:hunter2@127.0.0.1:1/", "otel")
 
-    with pytest.raises(MongoDBUnfit, match="cannot be reached") as raised:
-        examine(SecretStr("mongodb://app:hunter2@127.0.0.1:1/"), "otel", settings)
+    with pytest.raises(MongoDBUnfit, match="nothing listens there") as raised:
+        examine(config, timedelta(seconds=0.1), make_collections=True)
 
     assert "hunter2" not in str(raised.value)
     assert "Topology" not in str(raised.value)
+
+
+@pytest.mark.integration
+def test_examine_tries_for_real_and_leaves_nothing(mongodb_uri: str, database_name: str) -> None:
+    fit = examine(MongoConfig("local", mongodb_uri, database_name), _PATIENCE, make_collections=True)
+
+    assert "were tried in otlp_mongo_check" in fit.found
+    assert fit.warnings == ()
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        assert database_name not in client.list_database_names()
+
+
+@pytest.mark.parametrize(
+    ("hello", "write_concern", "weak"),
+    [
+        ({"setName": "a", "hosts": "abc"}, {"w": 1, "j": True}, "w=1 in its URI is below the majority (2 of 3"),
+        ({"setName": "a", "hosts": "abc"}, {"w": 2, "j": True}, ""),
+        ({"setName": "a", "hosts": "abcde"}, {"w": 2, "j": True}, "below the majority (3 of 5"),
+        ({"setName": "a", "hosts": "ab", "passives": "c"}, {"w": 1}, "below the majority (2 of 3"),
+        ({"setName": "a", "hosts": "ab", "arbiters": "c"}, {"w": 1}, "below the majority (2 of 3"),
+        ({"setName": "a", "hosts": "a", "arbiters": "bc"}, {"w": 1}, ""),
+        ({"setName": "a", "hosts": "a"}, {"w": 1}, ""),
+        ({"setName": "a", "hosts": "abc"}, {"w": "majority", "j": True}, ""),
+        ({"setName": "a", "hosts": "abc"}, {"w": "majority", "j": False}, "journal=false in its URI: a crash"),
+        ({"setName": "a", "hosts": "abc"}, {"w": "majority", "fsync": True, "j": False}, ""),
+        ({"setName": "a", "hosts": "abc"}, {"w": "mytag", "j": True}, ""),
+        ({"msg": "isdbgrid"}, {"w": 1, "j": True}, "may be fewer members of a shard"),
+        ({"msg": "isdbgrid"}, {"w": "majority", "j": True}, ""),
+        ({}, {"w": 1, "j": True}, ""),
+        ({}, {"w": 1, "j": False}, "journal=false"),
+    ],
+    ids=str,
+)
+def test_weakness_is_told_where_what_is_acknowledged_may_be_lost(
+    hello: dict[str, Any], write_concern: dict[str, Any], weak: str
+) -> None:
+    found = weakness(write_concern, deployment(hello))
+
+    assert weak in found
+    assert bool(found) == bool(weak)

@@ -15,9 +15,7 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from exporter.errors import CredentialsRefused, DestinationMisconfigured
-from exporter.mongodb import failures
-from exporter.mongodb.explain import Step, explain, where_the_user_is_looked_for
+from exporter.mongodb.explain import Step, explain, is_about_credentials, where_the_user_is_looked_for
 
 
 def _caused(error: Exception, cause: Exception) -> Exception:
@@ -73,13 +71,11 @@ def test_explain_tells_the_step_that_failed_and_what_to_do(error: Exception, ste
     assert (step is Step.AUTHENTICATION) == ("password" in str(explanation))
 
 
-@pytest.mark.parametrize("code", [11, 18, 334, 391])
-def test_from_code_that_new_credentials_may_mend_is_credentials_refused(code: int) -> None:
-    assert type(failures.from_code(code, "no").error) is CredentialsRefused
-
-
-def test_from_code_missing_privilege_is_misconfigured_but_not_credentials() -> None:
-    assert type(failures.from_code(13, "not authorized on otel").error) is DestinationMisconfigured
+@pytest.mark.parametrize(
+    ("code", "about"), [(11, True), (18, True), (334, True), (391, True), (13, True), (14031, False)]
+)
+def test_is_about_credentials_where_others_may_help(code: int, about: bool) -> None:
+    assert is_about_credentials(OperationFailure("not authorized", code)) is about
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from exporter.errors import CredentialsRefused, DestinationMisconfigured, DestinationUnavailable
+from exporter.errors import DestinationMisconfigured, DestinationUnavailable
 from exporter.mongodb import failures
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "type_"),
     [
-        (OperationFailure("nope", 18), "misconfigured", CredentialsRefused),
+        (OperationFailure("nope", 18), "misconfigured", DestinationMisconfigured),
         (OperationFailure("nope", 13), "misconfigured", DestinationMisconfigured),
         (OperationFailure("full", 14031), "server", DestinationUnavailable),
         (OperationFailure("news", 987654), "server", DestinationUnavailable),
