@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 
 from exporter import Overloaded
@@ -26,6 +27,8 @@ class MemoryBudget:
         self._small_bytes = min(_SMALL_BYTES, self._kept_for_small // 2)
         self._small = 0
         self._large = 0
+        self.when_full: Callable[[], object] = lambda: None
+        """Called where a request is refused: somebody may make room for the next."""
 
     @property
     def max_bytes(self) -> int:
@@ -64,6 +67,7 @@ class MemoryBudget:
         return self._small, self._large - held
 
     def _overloaded(self, held: int, size: int) -> Overloaded:
+        self.when_full()
         return Overloaded(
             f"{self.in_use} of {self._max_bytes} bytes are taken by requests in flight and this one "
             f"needs {size - held} more: send it again later, or less at a time",

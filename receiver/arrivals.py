@@ -16,6 +16,10 @@ BODY_SECONDS = 30.0
 TICK_SECONDS = 0.02
 """Loopback brings about 20 MiB meanwhile."""
 _RETRY_SECONDS = 1.0
+_LOOKS = 3
+_AFTERWARDS_SECONDS = 1.0
+_LEAST_BYTES_A_SECOND = 16 * 1024
+"""Of a body that takes longer than usual."""
 _KEPT_FREE_BYTES = 64 * 1024 * 1024
 """More than this is given back to the system: what a flood took shall not stay."""
 
@@ -49,6 +53,7 @@ class Arrivals:
         self._body_seconds = body_seconds
         self._waited_for: dict[Arrival, None] = {}  # the oldest first
         self._tick: asyncio.TimerHandle | None = None
+        self._afterwards: asyncio.TimerHandle | None = None
         self._giving_back: asyncio.Future[None] | None = None
 
     def body(self) -> Arrival:
@@ -81,29 +86,51 @@ class Arrivals:
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        self._tick = loop.call_later(self._tick_seconds, self._look) if self._waited_for else None
-        slow = [arrival for arrival in self._waited_for if arrival.since <= loop.time() - self._tick_seconds]
-        if self._waited_for and not slow:
-            return  # all goes as usual: nothing is measured
+        if not self._waited_for:
+            self._tick = None
+            self._give_back()
+            # What was taken in is on its way to the store now: look once more when that is over.
+            if self._afterwards is None:
+                self._afterwards = loop.call_later(_AFTERWARDS_SECONDS, self._look_afterwards)
+            return
+        self._tick = loop.call_later(self._tick_seconds, self._look)
+        slow = [arrival for arrival in self._waited_for if arrival.is_slow()]
         if slow and self._memory.in_use() > self._ceiling:
             for arrival in slow[: (len(slow) + 1) // 2]:
                 arrival.give_way()
+        if slow:
+            self._give_back()
+
+    def _look_afterwards(self) -> None:
+        self._afterwards = None
+        self._give_back()
+
+    def _give_back(self) -> None:
         if (self._giving_back is None or self._giving_back.done()) and self._memory.free() > _KEPT_FREE_BYTES:
-            self._giving_back = loop.run_in_executor(None, self._memory.give_back)
+            self._giving_back = asyncio.get_running_loop().run_in_executor(None, self._memory.give_back)
 
 
 class Arrival:
     """One body."""
 
-    __slots__ = ("_arrivals", "_seconds", "_timeout", "gave_way", "since")
+    __slots__ = ("_arrivals", "_looks", "_seconds", "_timeout", "gave_way", "since")
 
     def __init__(self, arrivals: Arrivals, seconds: float) -> None:
         self._arrivals = arrivals
         self._seconds = seconds
         self._timeout = asyncio.timeout(seconds)
+        self._looks = 0
         self.gave_way = False
         self.since = 0.0
         """When the wait began, on the loop's clock."""
+
+    def is_slow(self) -> bool:
+        """Whether it is still waited for at the third look, or a later one.
+
+        Not by the clock: where the loop is late, a body may be there and nobody has had the time to take it.
+        """
+        self._looks += 1
+        return self._looks >= _LOOKS
 
     def give_way(self) -> None:
         """End the wait."""
@@ -111,10 +138,12 @@ class Arrival:
             self.gave_way = True
             self._timeout.reschedule(self.since)
 
-    def due(self, when: float) -> None:
-        """The body has until then, on the loop's clock."""
+    def progress(self, size: int) -> None:
+        """So many bytes of it are there, where that can be told. It has longer, but not at any rate."""
         if not self.gave_way:
-            self._timeout.reschedule(when)
+            now = asyncio.get_running_loop().time()
+            due = self.since + self._seconds + size / _LEAST_BYTES_A_SECOND
+            self._timeout.reschedule(min(due, now + self._seconds))
 
     async def __aenter__(self) -> Arrival:
         self.since = asyncio.get_running_loop().time()
@@ -134,4 +163,6 @@ class Arrival:
                     "the request's body came slowly and had to give way, as memory ran short: send it again later",
                     retry_after=_RETRY_SECONDS,
                 ) from None
-            raise Unavailable(f"the request's body did not arrive within {self._seconds:g} seconds") from None
+            raise Unavailable(
+                f"the request's body did not arrive within {self._seconds:g} seconds, or it came too slowly"
+            ) from None

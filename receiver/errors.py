@@ -138,6 +138,13 @@ def describe(error: BaseException, jitter: Callable[[], float] = random.random) 
     return Fault(row.code, row.http_status, row.outcome, message, _spread(retry, jitter), headers)
 
 
+def unreadable(http_status: HTTPStatus, reason: str) -> Fault:
+    """What to tell a client whose request never came to be one. `reason`: our own words, nothing of the request's."""
+    if http_status is HTTPStatus.SERVICE_UNAVAILABLE:
+        return Fault(grpc.StatusCode.UNAVAILABLE, http_status, "error", reason, _RETRY_UNKNOWN_SECONDS)
+    return Fault(grpc.StatusCode.INVALID_ARGUMENT, http_status, "not_http", reason)
+
+
 def is_unforeseen(fault: Fault) -> bool:
     """Whether it stands for a bug rather than for something that happens."""
     return fault.outcome == _UNFORESEEN.outcome

@@ -22,10 +22,15 @@ from receiver.endpoint import Endpoint, ReceiverStartError
 from receiver.errors import Fault
 from receiver.grpc_bodies import BoundedServices, packing_of, read_message
 from receiver.handler import ExportHandler
+from receiver.http_connections import MAX_HEADER_BYTES
+from receiver.listener import connections_per_port
 from receiver.unpack import unpack
 
 TRANSPORT = "grpc"
 MAX_CONCURRENT_STREAMS = 1000
+HANDSHAKE_MILLISECONDS = 10_000
+IDLE_MILLISECONDS = 15 * 60_000
+"""Without a call. Clients connect again by themselves."""
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 _Method = Callable[[object, _Context], Awaitable[bytes]]
 
@@ -39,13 +44,20 @@ class GrpcReceiver:
         handler: ExportHandler,
         *,
         max_request_bytes: int,
+        max_header_bytes: int = MAX_HEADER_BYTES,
+        max_connections: int | None = None,
         max_concurrent_streams: int = MAX_CONCURRENT_STREAMS,
     ) -> None:
-        """`max_request_bytes`: of a request, packed or unpacked. `max_concurrent_streams`: of one connection."""
+        """`max_request_bytes`: of a request, packed or unpacked. `max_header_bytes`: of a call's metadata.
+
+        `max_connections`: None for as many as there are descriptors for. `max_concurrent_streams`: of one connection.
+        """
         self._wanted = endpoint
         self._handler = handler
         self._max_request_bytes = max_request_bytes
-        self._options = _options(max_request_bytes, max_concurrent_streams)
+        self._options = _options(
+            max_request_bytes, max_header_bytes, max_connections or connections_per_port(), max_concurrent_streams
+        )
         self._server: grpc.aio.Server | None = None
         self._bound: Endpoint | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # the stubs lack it
@@ -140,7 +152,9 @@ def _trailing_metadata(fault: Fault) -> tuple[tuple[str, bytes], ...]:
     return details
 
 
-def _options(max_request_bytes: int, max_concurrent_streams: int) -> list[tuple[str, Any]]:
+def _options(
+    max_request_bytes: int, max_header_bytes: int, max_connections: int, max_concurrent_streams: int
+) -> list[tuple[str, Any]]:
     return [
         # Two sidecars on one port would each get a part of the connections: the second shall fail to start.
         ("grpc.so_reuseport", 0),
@@ -148,7 +162,14 @@ def _options(max_request_bytes: int, max_concurrent_streams: int) -> list[tuple[
         # We unpack messages ourselves, and core receives no more than the first 64 KiB of what we do not read yet.
         ("grpc.per_message_decompression", 0),
         ("grpc.http2.bdp_probe", 0),
+        # Between the two, core refuses at random.
+        ("grpc.max_metadata_size", max_header_bytes),
+        ("grpc.absolute_max_metadata_size", max_header_bytes),
+        ("grpc.max_allowed_incoming_connections", max_connections),
         ("grpc.max_concurrent_streams", max_concurrent_streams),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MILLISECONDS),
+        ("grpc.http2.settings_timeout", HANDSHAKE_MILLISECONDS),
+        ("grpc.max_connection_idle_ms", IDLE_MILLISECONDS),
         # Clients may ping as often as they like, idle or not: by default core hangs up on those that keep
         # a connection warm (ENHANCE_YOUR_CALM).
         ("grpc.keepalive_permit_without_calls", 1),

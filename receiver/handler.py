@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Coroutine
 from typing import Any
 
 from google.protobuf.message import Message
 
-from exporter import BatchFactory, Exporter, ExportResult, Signal
+from exporter import Batch, BatchFactory, Exporter, ExportResult, Signal
 from receiver.admission import MemoryBudget, Reservation
 from receiver.arrivals import Arrivals
 from receiver.calls import Call, Calls
@@ -17,6 +19,8 @@ from receiver.refusal_log import RefusalLog
 from receiver.telemetry import ReceiverMetrics
 
 MAX_RECORDS = 1_000_000
+_LARGE_BYTES = 256 * 1024
+"""What is larger is looked through in a thread. A small request can stand for seconds of that."""
 
 
 class ExportHandler:
@@ -34,12 +38,14 @@ class ExportHandler:
     ) -> None:
         """`arrivals`: None for bounds of the usual size. `max_records`: of a request."""
         self._max_records = max_records
+        self._large = asyncio.Semaphore(max(1, (os.cpu_count() or 1) - 1))
         self._batches = batches
         self._exporter = exporter
         self._budget = budget
         self._metrics = metrics
         self.arrivals = arrivals or Arrivals(ProcessMemory(), budget.max_bytes)
         """The bodies that either transport waits for."""
+        budget.when_full = self.arrivals.make_room
         self.refusals = RefusalLog()
         self.calls = Calls(metrics, self.refusals)
         metrics.watch_in_flight(lambda: budget.in_use)
@@ -64,7 +70,7 @@ class ExportHandler:
             Unavailable: it could not be made durable now.
         """
         self._metrics.received_bytes[signal].inc(len(payload))
-        batch = await self._batches.make_async(signal, payload)
+        batch = await self._batch(signal, payload)
         if not batch.records:
             return signal.response()
         if batch.records > self._max_records:
@@ -82,6 +88,12 @@ class ExportHandler:
         if result.rejected:
             self._metrics.refused_records[signal].inc(result.rejected)
         return _response(signal, result)
+
+    async def _batch(self, signal: Signal, payload: bytes) -> Batch:
+        if len(payload) <= _LARGE_BYTES:
+            return await self._batches.make_async(signal, payload)
+        async with self._large:  # a core is left for everything else
+            return await self._batches.make_async(signal, payload)
 
 
 def _response(signal: Signal, result: ExportResult) -> Message:

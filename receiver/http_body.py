@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
-from exporter import Unavailable
 from receiver.admission import Reservation
+from receiver.arrivals import Arrivals
 from receiver.errors import ClientGone, UnsupportedMediaType
 from receiver.inflate import ENCODINGS
 from receiver.unpack import too_large, unpack
@@ -15,9 +13,7 @@ from receiver.unpack import too_large, unpack
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-async def read_body(
-    request: web.BaseRequest, reservation: Reservation, *, max_bytes: int, timeout_seconds: float
-) -> bytes:
+async def read_body(request: web.BaseRequest, reservation: Reservation, arrivals: Arrivals, *, max_bytes: int) -> bytes:
     """The body, unpacked. `reservation` grows with it. `max_bytes`: packed or unpacked.
 
     Raises:
@@ -29,7 +25,7 @@ async def read_body(
     encoding = _encoding(request)
     if (request.content_length or 0) > max_bytes:
         raise too_large(max_bytes)
-    body = await _receive(request, reservation, max_bytes, timeout_seconds)
+    body = await _receive(request, reservation, arrivals, max_bytes)
     if encoding is None:
         return body
     return await unpack(body, encoding, reservation, max_bytes)
@@ -48,22 +44,22 @@ def _encoding(request: web.BaseRequest) -> str | None:
     return encoding
 
 
-async def _receive(request: web.BaseRequest, reservation: Reservation, max_bytes: int, timeout_seconds: float) -> bytes:
+async def _receive(request: web.BaseRequest, reservation: Reservation, arrivals: Arrivals, max_bytes: int) -> bytes:
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(_CONTINUE)
         request.writer.output_size = 0  # it is no part of the answer
     chunks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(timeout_seconds):
+        async with arrivals.body() as arrival:
             while chunk := await request.content.readany():
                 size += len(chunk)
                 if size > max_bytes:
                     raise too_large(max_bytes)
                 reservation.grow_to(size)
                 chunks.append(chunk)
-    except TimeoutError as error:
-        raise Unavailable(f"the request's body did not arrive within {timeout_seconds:g} seconds") from error
+                if not request.content.is_eof():
+                    arrival.progress(size)
     except (ConnectionError, web.RequestPayloadError) as error:
         raise ClientGone("the client hung up before the request's body was whole") from error
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

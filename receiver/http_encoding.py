@@ -12,6 +12,9 @@ from google.protobuf.message import Message
 from exporter import Signal
 from receiver.otlp_json import Converter
 
+_ALSO = {"application/protobuf": "application/x-protobuf"}
+"""Other names of the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
@@ -42,8 +45,9 @@ class Encodings:
         self._by_type = {encoding.content_type: encoding for encoding in (protobuf, self.json)}
 
     def of(self, content_type: str) -> Encoding | None:
-        """The encoding of a content type, which may have parameters (`; charset=utf-8`)."""
-        return self._by_type.get(content_type.partition(";")[0].strip().lower())
+        """The encoding of a content type, which may have parameters (`; charset=utf-8`) or be there twice."""
+        first = content_type.partition(",")[0].partition(";")[0].strip().lower()
+        return self._by_type.get(_ALSO.get(first, first))
 
     @property
     def content_types(self) -> str:

@@ -113,13 +113,16 @@ def build_receivers(
     size = settings.max_request_bytes
     receivers: dict[str, Receiver] = {}
     if settings.grpc_endpoint:
-        receivers["OTLP_MONGO_GRPC_ENDPOINT"] = GrpcReceiver(settings.grpc_endpoint, handler, max_request_bytes=size)
+        receivers["OTLP_MONGO_GRPC_ENDPOINT"] = GrpcReceiver(
+            settings.grpc_endpoint, handler, max_request_bytes=size, max_header_bytes=settings.max_header_bytes
+        )
     if settings.http_endpoint:
         receivers["OTLP_MONGO_HTTP_ENDPOINT"] = HttpReceiver(
             settings.http_endpoint,
             handler,
             converter=_converter(settings),
             max_request_bytes=size,
+            max_header_bytes=settings.max_header_bytes,
             cors_allowed_origins=settings.cors_origins,
         )
     return receivers

@@ -90,6 +90,14 @@ class Settings(BaseSettings):
         le=64 * _GIB,
     )
 
+    max_header_bytes: ByteSize = _setting(
+        ByteSize(16 * _KIB),
+        "OTLP_MONGO_MAX_HEADER_BYTES",
+        "A call's metadata over gRPC; a header, and the first line, over HTTP.",
+        "a size from 1KiB to 1MiB, as in 16KiB",
+        ge=_KIB,
+        le=_MIB,
+    )
     max_request_records: int = _setting(
         1_000_000,
         "OTLP_MONGO_MAX_REQUEST_RECORDS",

@@ -30,7 +30,7 @@ async def _table(names: list[str]) -> None:
                 here = Path(folder) / (name or "quiet")
                 here.mkdir()
                 with running(here, uri) as target:
-                    outcome = await suffer(target, name, _SECONDS)
+                    outcome = await suffer(target, name, _SECONDS, afterwards=2.0)
                 met = outcome.experience
                 figures = (len(met.seconds), len(met.failures), f"{met.p99 * 1000:.0f}")
                 memory = (f"{outcome.peak_mib:.0f}", f"{outcome.resident_mib:.0f}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import resource
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -78,6 +80,139 @@ async def grpc_many_documents(grpc: str, _http: str) -> None:
     await _grpc_calls(grpc, 40, framed(_many_documents(), packed=True), encoding="gzip")
 
 
+async def _http(endpoint: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = endpoint.rsplit(":", 1)
+    return await asyncio.open_connection(host, int(port))
+
+
+async def _again_and_again(connections: int, attack: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """So many at once, each begun anew when it ends."""
+
+    async def one() -> None:
+        while True:
+            with suppress(ConnectionError):
+                await attack()
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(one() for _ in range(connections)))
+
+
+def _head(path: str, size: int, *headers: str) -> bytes:
+    more = "".join(f"{header}\r\n" for header in headers)
+    content = "Content-Type: application/x-protobuf\r\n"
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{content}{more}Content-Length: {size}\r\n\r\n".encode()
+
+
+async def http_bodies_without_end(_grpc: str, http: str) -> None:
+    """200 uploads of 19 MiB without their last byte."""
+    body = bytes(19 * _MIB - 1)
+
+    async def attack() -> None:
+        reader, writer = await _http(http)
+        writer.write(_head("/v1/traces", 19 * _MIB))
+        writer.write(body)
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    await _again_and_again(200, attack)
+
+
+async def http_bombs(_grpc: str, http: str) -> None:
+    """100 uploads at once of gzip that unpacks to 20 MiB."""
+    body = _bomb()
+
+    async def attack() -> None:
+        reader, writer = await _http(http)
+        writer.write(_head("/v1/traces", len(body), "Content-Encoding: gzip", "Connection: close") + body)
+        await reader.read()
+        writer.close()
+
+    await _again_and_again(100, attack)
+
+
+async def http_many_documents(_grpc: str, http: str) -> None:
+    """20 uploads at once of a few kB that stand for 50 GiB of documents."""
+    body = _many_documents()
+
+    async def attack() -> None:
+        reader, writer = await _http(http)
+        writer.write(_head("/v1/traces", len(body), "Content-Encoding: gzip", "Connection: close") + body)
+        await reader.read()
+        writer.close()
+
+    await _again_and_again(20, attack)
+
+
+async def _pipeline(http: str, request: bytes) -> None:
+    async def attack() -> None:
+        _, writer = await _http(http)
+        while True:
+            writer.write(request * 1000)
+            await writer.drain()
+
+    await _again_and_again(5, attack)
+
+
+async def http_pipelined_404s(_grpc: str, http: str) -> None:
+    """Five connections that ask for what is not there, without end, and read nothing."""
+    await _pipeline(http, b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+async def http_pipelined_probes(_grpc: str, http: str) -> None:
+    """The same for what is there."""
+    await _pipeline(http, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+async def http_pipelined_exports(_grpc: str, http: str) -> None:
+    """The same with empty requests that are taken."""
+    await _pipeline(http, _head("/v1/traces", 0))
+
+
+async def http_refused_bodies(_grpc: str, http: str) -> None:
+    """20 bodies of 1 GB at once, for a path that does not exist."""
+    chunk = bytes(_MIB)
+
+    async def attack() -> None:
+        _, writer = await _http(http)
+        writer.write(_head("/nowhere", 1000 * _MIB))
+        for _ in range(1000):
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()
+
+    await _again_and_again(20, attack)
+
+
+async def _hold_connections(endpoint: str, first: bytes) -> None:
+    """As many as descriptors allow, up to 5,000."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 10_000), hard))
+
+    async def attack() -> None:
+        reader, writer = await _http(endpoint)
+        writer.write(first)
+        await reader.read()
+        writer.close()
+
+    await _again_and_again(min(5000, min(hard, 10_000) - 100), attack)
+
+
+async def http_idle_connections(_grpc: str, http: str) -> None:
+    """5,000 connections on which nothing comes."""
+    await _hold_connections(http, b"")
+
+
+async def http_slow_headers(_grpc: str, http: str) -> None:
+    """5,000 connections with half a request's head."""
+    await _hold_connections(http, b"POST /v1/traces HTTP/1.1\r\nHost:")
+
+
+async def grpc_idle_connections(grpc: str, _http: str) -> None:
+    """5,000 connections on which nothing comes."""
+    await _hold_connections(grpc, b"")
+
+
 ATTACKS: dict[str, Attack] = {
     attack.__name__: attack
     for attack in (
@@ -86,5 +221,15 @@ ATTACKS: dict[str, Attack] = {
         grpc_health_bodies_without_end,
         grpc_large_calls,
         grpc_many_documents,
+        grpc_idle_connections,
+        http_bombs,
+        http_bodies_without_end,
+        http_many_documents,
+        http_pipelined_404s,
+        http_pipelined_probes,
+        http_pipelined_exports,
+        http_refused_bodies,
+        http_idle_connections,
+        http_slow_headers,
     )
 }

@@ -39,6 +39,11 @@ class Target:
     def resident_mib(self) -> float:
         return self._status("VmRSS")
 
+    @property
+    def descriptors(self) -> int:
+        """How many are open now."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def forget_peak(self) -> None:
         """See proc(5), clear_refs."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
@@ -56,12 +61,12 @@ class Outcome:
     experience: Experience
     peak_mib: float
     resident_mib: float
-    """Two seconds after it."""
+    """At its end, or later."""
 
 
 @contextmanager
-def running(folder: Path, mongodb_uri: str, **variables: str) -> Iterator[Target]:
-    """A sidecar of its own."""
+def running(folder: Path, mongodb_uri: str, *, descriptors: int | None = None, **variables: str) -> Iterator[Target]:
+    """A sidecar of its own. `descriptors`: how many it may have; None for as many as usual."""
     environment = {
         "MONGODB_URI": mongodb_uri,
         "OTLP_MONGO_GRPC_ENDPOINT": "127.0.0.1:0",
@@ -70,13 +75,18 @@ def running(folder: Path, mongodb_uri: str, **variables: str) -> Iterator[Target
         "OTLP_MONGO_DATA_DIR": str(folder / "data"),
         **variables,
     }
-    with Program([Path(sys.executable).parent / "otlp-mongo", "serve"], environment, folder) as program:
+    limited: list[str | Path] = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
+    command = [*limited, Path(sys.executable).parent / "otlp-mongo", "serve"]
+    with Program(command, environment, folder) as program:
         ready = program.line(lambda line: line.get("message") == "ready")
         yield Target(program, ready["grpc"], ready["http"], ready["admin"])
 
 
-async def suffer(target: Target, attack: str | None, seconds: float) -> Outcome:
-    """Attack a sidecar for so long. `attack`: a name in `attacks.ATTACKS`, or None for quiet."""
+async def suffer(target: Target, attack: str | None, seconds: float, afterwards: float = 0.0) -> Outcome:
+    """Attack a sidecar for so long. `attack`: a name in `attacks.ATTACKS`, or None for quiet.
+
+    `afterwards`: seconds from the end to when memory is looked at once more.
+    """
     target.forget_peak()
     attacker = None
     async with GoodClient(target.grpc, target.http) as client:
@@ -89,5 +99,5 @@ async def suffer(target: Target, attack: str | None, seconds: float) -> Outcome:
             if attacker.returncode is None:
                 attacker.kill()
             await attacker.wait()
-    await asyncio.sleep(2)
+    await asyncio.sleep(afterwards)
     return Outcome(client.experience, target.peak_mib, target.resident_mib)

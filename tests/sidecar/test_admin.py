@@ -124,3 +124,21 @@ async def test_start_on_unix_socket_answers_there_and_stop_removes_it(
 
     assert status == 200
     assert not path.exists()
+
+
+@pytest.mark.parametrize("media_type", ["application/openmetrics-text", "text/plain"])
+@pytest.mark.parametrize("version", ["x.y.z", "", "1.0.0", "1.0.0-rc1", "99", ";;=", '"1.0.0"', "1" * 5000])
+async def test_metrics_for_any_version_that_is_asked_for_answers_200(
+    admin: AdminServer, registry: CollectorRegistry, media_type: str, version: str
+) -> None:
+    Counter("things", "Things", registry=registry).inc()
+
+    headers = {"Accept": f"{media_type};version={version}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{admin.endpoint}/metrics", headers=headers) as response,
+    ):
+        text = await response.text()
+
+    assert response.status == 200
+    assert "things_total 1.0" in text
