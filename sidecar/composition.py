@@ -74,14 +74,18 @@ def _config(settings: Settings, name: str, uri: str, database: str) -> MongoConf
     )
 
 
-def _retention(settings: Settings) -> Mapping[str, timedelta]:
-    """By signal name, those that are set."""
+def _retention(settings: Settings) -> Mapping[str, timedelta | None]:
+    """By signal name, those that are set; None where it is off."""
     by_signal = {
         "traces": settings.retention_spans,
         "logs": settings.retention_logs,
         "metrics": settings.retention_metrics,
     }
-    return {signal: retention for signal, retention in by_signal.items() if retention is not None}
+    return {
+        signal: None if retention == "off" else retention
+        for signal, retention in by_signal.items()
+        if retention is not None
+    }
 
 
 def delivery_config(settings: Settings, destination: str) -> DeliveryConfig:

@@ -23,8 +23,8 @@ class MongoConfig:
     """What it is called in logs and metrics: `local`, `cloud`."""
     uri: str = field(repr=False)
     database: str
-    retention: Mapping[str, timedelta] = field(default_factory=dict)
-    """How long records are kept, by signal name; for ever where there is no entry."""
+    retention: Mapping[str, timedelta | None] = field(default_factory=dict)
+    """How long records are kept, by signal name. None: for ever. No entry: as MongoDB has it."""
     metrics_timeseries: bool = False
     """Store metrics in a time-series collection."""
     app_name: str = APP_NAME
@@ -39,6 +39,8 @@ class MongoConfig:
     """The version of MongoDB's Stable API that commands declare; empty: none."""
     server_api_strict: bool = False
     """Have MongoDB refuse what is not part of that version."""
+    between_looks: timedelta = timedelta(seconds=30)
+    """Between two looks at collections and indexes, about."""
     inserts_in_flight: int = 2
     """Insert commands under way at most, for each collection. Small calls go together, one insert at a time."""
 

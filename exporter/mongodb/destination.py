@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -28,13 +26,12 @@ from exporter.mongodb.group_commit import GroupCommit
 from exporter.mongodb.inserter import Inserter, Written
 from exporter.mongodb.renewal import Renewal
 from exporter.mongodb.secrets import Redactor
+from exporter.mongodb.set_up import SetUp
 from exporter.supervision import SupervisedTask, Supervisor
 from exporter.telemetry import ExporterMetrics
 
 _log = structlog.get_logger(__name__)
 _NOTHING = InsertResult(0, 0)
-_FIRST_RETRY = 0.5
-_LONGEST_RETRY = 60.0
 T = TypeVar("T")
 
 
@@ -160,10 +157,10 @@ class MongoDestination:
         self._problem = ""
 
     async def ensure(self) -> Sequence[str]:
-        """Make collections and indexes, and bring TTLs up to date. Returns what stands in the way, as sentences.
+        """Make collections and indexes, and bring TTLs up to date. Returns what could not be made, as sentences.
 
         Raises:
-            DestinationUnavailable: it could not be finished; it can be repeated.
+            DestinationUnavailable: MongoDB does not answer, or does not accept us; it can be repeated.
         """
         return await self._renewing(self._ensure)
 
@@ -205,7 +202,7 @@ class MongoDestination:
         self._retiring = {task for task in self._retiring if not task.done} | {retiring}
 
     def _start_set_up(self, running: _Running) -> None:
-        self._setting_up = self._tasks.start(f"set up {self.name}", partial(self._set_up, running), may_return=True)
+        self._setting_up = self._tasks.start(f"set up {self.name}", running.set_up.run)
 
     def _get_running(self) -> _Running:
         if self._running is None:
@@ -217,7 +214,7 @@ class MongoDestination:
         client = await open_client(config, [availability])
         database = client[config.database]
         inserter = Inserter(database, config.timeout, Redactor(config.uri), self._metrics)
-        return _Running(client, database, availability, inserter)
+        return _Running(client, database, availability, inserter, _build_set_up(config, database, availability))
 
     def _group(self, collection: str) -> GroupCommit:
         self._get_running()
@@ -229,6 +226,8 @@ class MongoDestination:
                     written = await self._renewing(lambda running: running.inserter.insert(collection, parts))
                 except DestinationUnavailable as error:
                     self._problem = str(error)
+                    if self._running is not None:
+                        self._running.set_up.look_soon()
                     raise
                 self._problem = ""
                 self._count(collection, parts, written)
@@ -243,31 +242,11 @@ class MongoDestination:
         inserted = sum(map(len, parts)) - duplicates - len(refusals)
         self._metrics.stored(collection, InsertResult(inserted, duplicates, refusals))
 
-    async def _set_up(self, running: _Running) -> None:
-        delay = _FIRST_RETRY
-        while self._running is running:
-            try:
-                problems = await self._ensure(running)
-            except DestinationUnavailable as error:
-                message = "the destination cannot be reached: its collections and indexes will be made once it can"
-                _log.error(message, destination=self.name, reason=str(error), next_try_seconds=delay)
-            else:
-                for problem in problems:
-                    message = "collections and indexes: something is in the way"
-                    _log.warning(message, destination=self.name, reason=problem)
-                return
-            await _pause(running.availability.up, delay)
-            delay = min(2 * delay, _LONGEST_RETRY)
-
     async def _ensure(self, running: _Running) -> Sequence[str]:
-        config = self._config
-        collections = Collections(running.database, config.retention, metrics_timeseries=config.metrics_timeseries)
         try:
-            changes = await collections.ensure()
+            changes = await running.set_up.look()
         except PyMongoError as error:
             raise self._explain(error) from error
-        for made in changes.made:
-            _log.info(made, destination=self.name, database=config.database)
         return [self._redact(problem) for problem in changes.problems]
 
     def _explain(self, error: PyMongoError) -> DestinationUnavailable:
@@ -283,6 +262,7 @@ class MongoDestination:
         self._metrics.set_up(up)
         if up:
             self._came_up.set()
+            self._running.set_up.look_soon()
             self._tell_weakness(self._running)
             _log.info("destination takes writes", destination=self.name)
         else:
@@ -308,6 +288,7 @@ class _Running:
     database: AsyncDatabase[dict[str, Any]]
     availability: Availability
     inserter: Inserter
+    set_up: SetUp
     _users: int = 0
     _unused: asyncio.Event | None = None
 
@@ -331,11 +312,13 @@ class _Running:
             await self.client.close()
 
 
-async def _pause(up: asyncio.Event, seconds: float) -> None:
-    """Wait, but no longer than until a destination that is down comes up."""
-    if up.is_set():
-        await asyncio.sleep(seconds)
-        return
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await up.wait()
+def _build_set_up(config: MongoConfig, database: AsyncDatabase[Any], availability: Availability) -> SetUp:
+    collections = Collections(
+        database,
+        config.retention,
+        metrics_timeseries=config.metrics_timeseries,
+        tell=lambda sentence: _log.info(sentence, destination=config.name),
+    )
+    between = config.between_looks.total_seconds()
+    redact = Redactor(config.uri)
+    return SetUp(config.name, config.database, collections, availability.up, redact, between_looks=between)

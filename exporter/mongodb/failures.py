@@ -25,6 +25,9 @@ from exporter.mongodb.explain import shorten as shorten
 
 _INDEX = re.compile(r"^E11000 duplicate key error collection: \S+ index: (\S+) dup key: ")
 """MongoDB's own words. Others use some of them, but do not name the index as it is called."""
+_UNKNOWN = re.compile(
+    r"unknown|unsupported|unrecogni[sz]ed|not (?:yet )?(?:supported|implemented|recogni[sz]ed|allowed)", re.IGNORECASE
+)
 
 
 class Failure(NamedTuple):
@@ -135,3 +138,8 @@ def is_copy(error: Mapping[str, Any]) -> bool | None:
 def message_of(error: Mapping[str, Any]) -> str:
     """The text of a write error."""
     return str(error.get("errmsg", ""))
+
+
+def says_unknown(message: str) -> bool:
+    """Whether a server says that it does not know, or have, what it was asked for."""
+    return _UNKNOWN.search(shorten(message)) is not None

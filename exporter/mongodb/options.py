@@ -13,9 +13,6 @@ from pymongo.write_concern import WriteConcern
 from exporter.mongodb import failures
 from exporter.mongodb.config import milliseconds
 
-_UNKNOWN = re.compile(
-    r"unknown|unsupported|unrecogni[sz]ed|not (?:yet )?(?:supported|implemented|recogni[sz]ed|allowed)", re.IGNORECASE
-)
 _LOST = {
     "ordered": "a command ends at the first document that is refused, and is continued behind it",
     "writeConcern": "what it acknowledges is as durable as it makes it by itself",
@@ -40,7 +37,7 @@ class InsertOptions:
     def drop(self, error: OperationFailure) -> bool:
         """Leave out the option that a command failed for, from now on. False when it did not fail for one."""
         message = failures.shorten(str(error))
-        if not _UNKNOWN.search(message):
+        if not failures.says_unknown(message):
             return False
         for option in self.taken:
             # As a word of its own: `writeConcern.w` or `maxTimeMS: -1` are about a value.

@@ -33,9 +33,16 @@ def run() -> None:
 
 
 async def _init_all(settings: Settings, local_uri: str) -> None:
+    """Each MongoDB on its own: what one lacks is said after what could be done was done in all."""
     metrics = ExporterMetrics(CollectorRegistry())
+    problems = []
     for config in destination_configs(settings, local_uri):
-        await _init(settings, config, MongoDestination(config, metrics))
+        try:
+            await _init(settings, config, MongoDestination(config, metrics))
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("\n".join(problems))
 
 
 async def _init(settings: Settings, config: MongoConfig, destination: MongoDestination) -> None:

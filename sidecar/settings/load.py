@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from sidecar.errors import UsageError
 from sidecar.settings.model import Settings
-from sidecar.settings.rules import violations
+from sidecar.settings.rules import violations, warnings
 from sidecar.settings.secret_files import SECRETS, SUFFIX, SecretFileError
 from sidecar.settings.uri import redact
 from sidecar.settings.uri import warnings as uri_warnings
@@ -53,7 +53,7 @@ def load() -> LoadedSettings:
     if broken := list(violations(settings)):
         raise SettingsError("\n".join(broken))
     sources = {name: _source(name, layers) for name in FIELDS}
-    return LoadedSettings(settings, sources, (*_unknown(layers), *_about_uris(settings)))
+    return LoadedSettings(settings, sources, (*_unknown(layers), *_about_uris(settings), *warnings(settings)))
 
 
 FIELDS: Mapping[str, tuple[str, FieldInfo]] = {

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ByteSize, Field, ValidationInfo, field_validator
 from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sidecar.settings.secret_files import SecretFiles
-from sidecar.settings.types import AutoEndpoint, DatabaseName, Duration, Endpoint, MongoUri, TextList
+from sidecar.settings.types import AutoEndpoint, DatabaseName, Duration, Endpoint, MongoUri, Retention, TextList
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 _ADDRESS = "host:port (port 0 picks a free one), unix:/path, or off"
 _URI = "a connection string, as in mongodb://user:password@host:27017"
 _DATABASE = 'a database name of at most 63 bytes without / \\ . " $ * < > : | ? and blanks'
 _BOOL = "true or false"
-_RETENTION = "a duration of 1m to 10 years (3650d), as in 7d or 36h; empty keeps them for ever"
-
-Retention = Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=3650))]
+_RETENTION = (
+    "a duration of 1m to 10 years (3650d), as in 7d or 36h, or off, which keeps them for ever; empty leaves it as "
+    "MongoDB has it"
+)
 
 
 def _setting(default: Any, name: str, description: str, takes: str, **bounds: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
@@ -13,6 +13,8 @@ from sidecar.settings import uri
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
+OFF = "off"
+_SHORTEST_RETENTION, _LONGEST_RETENTION = timedelta(minutes=1), timedelta(days=3650)
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:/]+):(\d{1,5})")
 _UNIX = "unix:"
 LONGEST_UNIX_PATH = 107
@@ -29,6 +31,17 @@ def parse_duration(value: object) -> object:
     if not match:
         raise ValueError("it is no duration")
     return timedelta(seconds=float(match[1]) * _SECONDS[match[2] or "s"])
+
+
+def parse_retention(value: object) -> object:
+    """A duration, or `off`."""
+    return OFF if isinstance(value, str) and value.strip().lower() == OFF else parse_duration(value)
+
+
+def check_retention(value: timedelta | str) -> timedelta | str:
+    if isinstance(value, timedelta) and not _SHORTEST_RETENTION <= value <= _LONGEST_RETENTION:
+        raise ValueError("it is too short" if value < _SHORTEST_RETENTION else "it is too long")
+    return value
 
 
 def format_duration(value: timedelta) -> str:
@@ -96,6 +109,7 @@ def parse_list(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Retention = Annotated[timedelta | Literal["off"], BeforeValidator(parse_retention), AfterValidator(check_retention)]
 Endpoint = Annotated[str | None, BeforeValidator(parse_endpoint)]
 AutoEndpoint = Annotated[str | None, BeforeValidator(parse_auto_endpoint)]
 MongoUri = Annotated[SecretStr, AfterValidator(uri.check)]

@@ -68,13 +68,15 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             "OTLP_MONGO_RETENTION_SPANS",
             "one week",
             "OTLP_MONGO_RETENTION_SPANS: got 'one week' (it is no duration), "
-            "takes a duration of 1m to 10 years (3650d), as in 7d or 36h; empty keeps them for ever",
+            "takes a duration of 1m to 10 years (3650d), as in 7d or 36h, or off, which keeps them for ever; "
+            "empty leaves it as MongoDB has it",
         ),
         (
             "OTLP_MONGO_RETENTION_LOGS",
             "1s",
-            "OTLP_MONGO_RETENTION_LOGS: got '1s', "
-            "takes a duration of 1m to 10 years (3650d), as in 7d or 36h; empty keeps them for ever",
+            "OTLP_MONGO_RETENTION_LOGS: got '1s' (it is too short), "
+            "takes a duration of 1m to 10 years (3650d), as in 7d or 36h, or off, which keeps them for ever; "
+            "empty leaves it as MongoDB has it",
         ),
         (
             "OTLP_MONGO_INSERT_CONCURRENCY",
@@ -353,3 +355,14 @@ def test_format_duration_of_nothing_is_in_seconds() -> None:
 @pytest.mark.parametrize(("size", "text"), [(1 << 30, "1GiB"), (20 << 20, "20MiB"), (1500, "1500B"), (0, "0B")])
 def test_format_bytes_takes_largest_unit_that_divides(size: int, text: str) -> None:
     assert format_bytes(size) == text
+
+
+def test_load_retention_off_is_kept_apart_from_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTLP_MONGO_RETENTION_SPANS", "Off")
+    monkeypatch.setenv("OTLP_MONGO_RETENTION_LOGS", "")
+
+    loaded = load()
+
+    rows = {row.name: row.value for row in describe(loaded)}
+    assert (loaded.settings.retention_spans, loaded.settings.retention_logs) == ("off", None)
+    assert (rows["OTLP_MONGO_RETENTION_SPANS"], rows["OTLP_MONGO_RETENTION_LOGS"]) == ("off", "")
