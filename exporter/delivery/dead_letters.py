@@ -7,6 +7,8 @@ A dead letter is a document of the collection `dead_letters` of the destination 
 - `signal`, `records`, `time` (when it was refused), `code` and `reason` (MongoDB's)
 - `payload`: an OTLP export request, binary, that holds the record with its resource and scope. What does not fit
   into one document goes on in further ones, `_id` {letter, part}, and `parts` says how many there are in all.
+- `keptBy`: "otlp-mongo", in parts as well. The collection may hold documents of others, which are none of our business.
+  Earlier versions did not write it.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from exporter.interfaces import Destination, Documents, Refusal
 from exporter.signals import DEAD_LETTERS
 from exporter.transcode.extract import extract
 
+KEPT_BY = {"keptBy": "otlp-mongo"}
+"""What tells our documents from those of others."""
 _PART_BYTES = 15 << 20
 """Payload bytes in one document: under MongoDB's 16 MiB with room for the other fields."""
 _REASON_CHARACTERS = 4_000
@@ -110,7 +114,7 @@ def _letter(
     """The documents of one letter, the main one last: it is there only when its parts are."""
     parts = [payload[start : start + _PART_BYTES] for start in range(0, len(payload), _PART_BYTES)] or [b""]
     for number, part in enumerate(parts[1:], start=1):
-        yield {"_id": {"letter": letter_id, "part": number}, "payload": Binary(part)}
+        yield {"_id": {"letter": letter_id, "part": number}, "payload": Binary(part), **KEPT_BY}
     yield {
         "_id": letter_id,
         "signal": batch.signal.name,
@@ -121,6 +125,7 @@ def _letter(
         "reason": refusal.reason[:_REASON_CHARACTERS],
         "parts": len(parts),
         "payload": Binary(parts[0]),
+        **KEPT_BY,
     }
 
 

@@ -19,6 +19,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from exporter.batch import Batch
+from exporter.delivery.dead_letters import KEPT_BY
 from exporter.errors import DestinationUnavailable
 from exporter.interfaces import Destination, Transcoder
 from exporter.signals import DEAD_LETTERS, SIGNALS
@@ -26,8 +27,31 @@ from exporter.signals import DEAD_LETTERS, SIGNALS
 _CODEC = CodecOptions[dict[str, Any]](tz_aware=True, uuid_representation=UuidRepresentation.STANDARD)
 _WHOLE_BATCH = "batch:"
 """How the id of a letter that holds a whole batch begins."""
-_MAIN = {"signal": {"$exists": True}}
+_OLD_LETTER: Mapping[str, Any] = {
+    "signal": {"$in": list(SIGNALS)},
+    "records": {"$type": "number"},
+    "time": {"$type": "date"},
+    "receivedUnixNano": {"$type": "long"},
+    "code": {"$type": "number"},
+    "reason": {"$type": "string"},
+    "parts": {"$type": "number"},
+    "payload": {"$type": "binData"},
+    "$or": [{"_id": {"$type": "binData"}}, {"_id.batch": {"$type": "binData"}}],
+}
+_OLD_PART: Mapping[str, Any] = {
+    "_id.letter": {"$exists": True},
+    "_id.part": {"$type": "number"},
+    "payload": {"$type": "binData"},
+    "signal": {"$exists": False},
+}
+"""What versions wrote that did not say so."""
+_LETTERS: Mapping[str, Any] = {"$or": [{**KEPT_BY, "signal": {"$exists": True}}, _OLD_LETTER]}
 """The main documents: parts have no signal."""
+_MARKED_PARTS: Mapping[str, Any] = {**KEPT_BY, "_id.letter": {"$exists": True}}
+_OTHERS: Mapping[str, Any] = {"$nor": [_LETTERS, _MARKED_PARTS, _OLD_PART]}
+"""Documents of other programs."""
+_OTHERS_COUNTED = 10_000
+_DELETED_AT_ONCE = 1_000
 
 
 class UnknownLetter(Exception):
@@ -61,7 +85,8 @@ class Replayed:
 class LetterBox:
     """The dead letters in one destination's database.
 
-    All methods raise DestinationUnavailable when MongoDB does not answer.
+    Documents that are not ours are not seen, but by `others`. All methods raise DestinationUnavailable when MongoDB
+    does not answer.
     """
 
     def __init__(self, database: AsyncDatabase[Any], destination: Destination, transcoder: Transcoder) -> None:
@@ -71,7 +96,7 @@ class LetterBox:
 
     async def list(self, limit: int) -> AsyncIterator[Letter]:
         """The newest letters, without their payloads."""
-        found = self._letters.find(_MAIN, {"payload": False}).sort({"time": -1, "_id": 1}).limit(limit)
+        found = self._letters.find(_LETTERS, {"payload": False}).sort({"time": -1, "_id": 1}).limit(limit)
         try:
             async for document in found:
                 yield _letter(document, b"")
@@ -86,7 +111,7 @@ class LetterBox:
         """
         try:
             key = _key(letter_id)
-            document = await self._letters.find_one({"_id": key})
+            document = await self._letters.find_one({"$and": [{"_id": key}, _LETTERS]})
             if document is None:
                 raise UnknownLetter(letter_id)
             payload = bytes(document["payload"])
@@ -112,18 +137,32 @@ class LetterBox:
 
     async def purge(self, ids: Sequence[str]) -> int:
         """Delete letters for good, all without ids. Returns how many there were."""
-        keys = [_key(letter_id) for letter_id in ids]
-        chosen = {"_id": {"$in": keys}} if ids else {}
+        keys = [_key(letter_id) for letter_id in (ids or await self._all())]
+        deleted = 0
         try:
-            deleted = await self._letters.delete_many(_MAIN | chosen)
-            await self._letters.delete_many({"_id.letter": {"$in": keys}} if ids else {"_id.letter": {"$exists": True}})
+            for first in range(0, len(keys), _DELETED_AT_ONCE):
+                chosen = {"$in": keys[first : first + _DELETED_AT_ONCE]}
+                result = await self._letters.delete_many({"$and": [{"_id": chosen}, _LETTERS]})
+                deleted += result.deleted_count
+                await self._letters.delete_many({"$and": [{"_id.letter": chosen}, {"$or": [_MARKED_PARTS, _OLD_PART]}]})
+            if not ids:
+                # Of letters whose main document never came.
+                await self._letters.delete_many(_MARKED_PARTS)
         except PyMongoError as error:
             raise DestinationUnavailable(str(error)) from error
-        return deleted.deleted_count
+        return deleted
+
+    async def others(self) -> int:
+        """How many documents of other programs the collection holds; of more than 10,000, 10,000."""
+        try:
+            found = self._letters.find(_OTHERS, {"_id": True}).limit(_OTHERS_COUNTED)
+            return sum([1 async for _ in found])
+        except PyMongoError as error:
+            raise DestinationUnavailable(str(error)) from error
 
     async def _all(self) -> Sequence[str]:
         try:
-            return [_text_id(document["_id"]) async for document in self._letters.find(_MAIN, {"_id": True})]
+            return [_text_id(document["_id"]) async for document in self._letters.find(_LETTERS, {"_id": True})]
         except PyMongoError as error:
             raise DestinationUnavailable(str(error)) from error
 

@@ -22,6 +22,8 @@ from protos import admin_pb2 as pb
 from protos import admin_pb2_grpc
 
 _DRAIN_REPORT_SECONDS = 1.0
+OTHERS = "documents-of-others"
+"""Trailing metadata of calls about dead letters (protos/admin.proto)."""
 _LETTERS_LISTED = 100
 _EXPORT_ROUND = 16
 """Batches of an export that are in memory at a time."""
@@ -124,6 +126,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         try:
             async for letter in box.list(request.limit or _LETTERS_LISTED):
                 yield _letter(name, letter)
+            await _tell_others(box, context)
         except DestinationUnavailable as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
@@ -136,13 +139,16 @@ class AdminService(admin_pb2_grpc.AdminServicer):
     ) -> pb.ReplayDeadLettersResponse:
         _, box = await self._box(request.destination, context)
         replayed = await _answered(box.replay(request.ids), context)
+        await _answered(_tell_others(box, context), context)
         return pb.ReplayDeadLettersResponse(stored=replayed.stored, refused=replayed.refused)
 
     async def PurgeDeadLetters(  # noqa: N802
         self, request: pb.PurgeDeadLettersRequest, context: Context
     ) -> pb.PurgeDeadLettersResponse:
         _, box = await self._box(request.destination, context)
-        return pb.PurgeDeadLettersResponse(deleted=await _answered(box.purge(request.ids), context))
+        deleted = await _answered(box.purge(request.ids), context)
+        await _answered(_tell_others(box, context), context)
+        return pb.PurgeDeadLettersResponse(deleted=deleted)
 
     def _status(self) -> pb.GetStatusResponse:
         return pb.GetStatusResponse(
@@ -219,6 +225,12 @@ async def _ask(destination: Probed) -> None:
     with contextlib.suppress(DestinationUnavailable, TimeoutError):
         async with asyncio.timeout(_ASK_SECONDS):
             await destination.ping()
+
+
+async def _tell_others(box: LetterBox, context: Context) -> None:
+    """Say in the call's trailing metadata how many documents of other programs were left alone."""
+    if others := await box.others():
+        context.set_trailing_metadata(((OTHERS, str(others)),))
 
 
 def _unknown(destination: str, known: Iterable[str]) -> str:

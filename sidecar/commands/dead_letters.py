@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import UTC
+from typing import Any
 
 from exporter import SIGNALS, MalformedPayload
 from protos import admin_pb2 as pb
 from protos.admin_pb2_grpc import AdminStub
 from receiver.otlp_json import from_protobuf
+from sidecar.admin.service import OTHERS
 from sidecar.commands import administration
 from sidecar.commands.table import table
 from sidecar.errors import UserError
@@ -23,8 +25,10 @@ def list_letters(destination: str, limit: int, *, embedded: bool) -> None:
 
     async def work(admin: AdminStub) -> None:
         request = pb.ListDeadLettersRequest(destination=destination, limit=limit)
-        rows = [_row(letter) async for letter in admin.ListDeadLetters(request)]
+        call = admin.ListDeadLetters(request)
+        rows = [_row(letter) async for letter in call]
         sys.stdout.writelines(f"{line}\n" for line in table(_HEAD, rows))
+        await _tell_others(call)
 
     administration.run(work, embedded=embedded)
 
@@ -49,8 +53,10 @@ def replay(destination: str, ids: Sequence[str], *, embedded: bool) -> None:
     """
 
     async def work(admin: AdminStub) -> None:
-        done = await admin.ReplayDeadLetters(pb.ReplayDeadLettersRequest(destination=destination, ids=ids))
+        call = admin.ReplayDeadLetters(pb.ReplayDeadLettersRequest(destination=destination, ids=ids))
+        done = await call
         sys.stdout.write(f"{done.stored} stored, {done.refused} refused again\n")
+        await _tell_others(call)
         if done.refused:
             raise UserError(f"{done.refused} were refused again and stay: see `otlp-mongo dead-letters list`")
 
@@ -61,10 +67,19 @@ def purge(destination: str, ids: Sequence[str], *, embedded: bool) -> None:
     """Delete letters for good."""
 
     async def work(admin: AdminStub) -> None:
-        done = await admin.PurgeDeadLetters(pb.PurgeDeadLettersRequest(destination=destination, ids=ids))
+        call = admin.PurgeDeadLetters(pb.PurgeDeadLettersRequest(destination=destination, ids=ids))
+        done = await call
         sys.stdout.write(f"{done.deleted} deleted\n")
+        await _tell_others(call)
 
     administration.run(work, embedded=embedded)
+
+
+async def _tell_others(call: Any) -> None:
+    """Say how many documents of other programs there are: on stderr, since they are no part of the result."""
+    metadata = dict(await call.trailing_metadata())
+    if others := metadata.get(OTHERS):
+        sys.stderr.write(f"{others} documents of other programs in dead_letters were left alone\n")
 
 
 def _row(letter: pb.DeadLetter, shown: int | None = _REASON_SHOWN) -> tuple[str, ...]:

@@ -55,6 +55,10 @@ class StubServer:
         """The names of a collection's indexes."""
         return set(self._databases[database][collection].indexes)
 
+    def add_unique_index(self, database: str, collection: str, field: str) -> None:
+        """As a user's own. Before anything is inserted."""
+        self._databases[database][collection].indexes["own"] = {"key": {field: 1}, "name": "own", "unique": True}
+
     def stop(self) -> None:
         """End `serve`, from any thread."""
         self._loop.call_soon_threadsafe(self._stop.set)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import bson
+from bson.binary import Binary
+from bson.int64 import Int64
 
 Document = Mapping[str, Any]
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "number": (int, float),
+    "long": Int64,
+    "string": str,
+    "date": datetime,
+    "binData": (bytes, Binary),
+}
 
 
 @dataclass(slots=True)
@@ -68,8 +78,10 @@ def _matches(document: Document, name: str, wanted: Any) -> bool:
                 holds = any(value in operand for value in values)
             case "$ne":
                 holds = operand not in values
+            case "$type":
+                holds = any(isinstance(value, _TYPES[operand]) for value in values)
             case "$gt":
-                holds = any(value > operand for value in values)
+                holds = any(isinstance(value, type(operand)) and value > operand for value in values)
             case _:
                 raise NotImplementedError(operator)
         if not holds:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from bson.int64 import Int64
 from prometheus_client import CollectorRegistry
 from pymongo.asynchronous.database import AsyncDatabase
 
@@ -114,3 +117,69 @@ async def test_purge_chosen_letters_deletes_them_with_their_parts(
     assert len((await setup.box.get(second.id)).payload) > 25
     assert await setup.box.purge([]) == 1
     assert await setup.database.dead_letters.count_documents({}) == 0
+
+
+def _old_letter(number: int, **changes: Any) -> dict[str, Any]:
+    """As versions wrote it that did not mark theirs."""
+    return {
+        "_id": uuid.UUID(int=number),
+        "signal": "traces",
+        "records": 1,
+        "time": datetime.now(UTC),
+        "receivedUnixNano": Int64(1),
+        "code": 121,
+        "reason": "validation",
+        "parts": 1,
+        "payload": b"",
+        **changes,
+    }
+
+
+_OF_OTHERS: list[dict[str, Any]] = [
+    {"_id": 1, "signal": "traces", "reason": "mine"},
+    {"_id": "queue", "payload": b"precious", "time": datetime(2026, 1, 1, tzinfo=UTC)},
+    {"_id": {"letter": 1}, "text": "a letter of another kind"},
+    _old_letter(1, signal="orders"),
+    _old_letter(2, reason=5),
+    {"_id": uuid.UUID(int=3), "keptBy": "somebody else", "signal": "traces"},
+]
+
+
+async def test_letters_of_others_are_neither_listed_nor_replayed_nor_deleted(setup: Setup) -> None:
+    await setup.database.dead_letters.insert_many(_OF_OTHERS)
+    await setup.dead_letters.keep(setup.destination, spans_batch("a"), [Refusal(0, 121, "validation")])
+
+    listed = await setup.letters()
+    others = await setup.box.others()
+    with pytest.raises(UnknownLetter):
+        await setup.box.get(str(uuid.UUID(int=3)))
+    unknown = await setup.box.purge([str(uuid.UUID(int=3))])
+    replayed = await setup.box.replay([])
+    await setup.dead_letters.keep(setup.destination, spans_batch("b"), [Refusal(0, 121, "validation")])
+    purged = await setup.box.purge([])
+
+    assert (len(listed), others, unknown, purged) == (1, len(_OF_OTHERS), 0, 1)
+    assert replayed == Replayed(stored=1, refused=0)
+    assert await setup.database.dead_letters.count_documents({}) == len(_OF_OTHERS)
+
+
+async def test_letters_of_earlier_versions_are_known_by_their_shape(setup: Setup) -> None:
+    batch = {"batch": uuid.UUID(int=9)}
+    await setup.database.dead_letters.insert_many(
+        [
+            _old_letter(1),
+            _old_letter(2, _id=batch, parts=2, code=0),
+            {"_id": {"letter": batch, "part": 1}, "payload": b"rest"},
+            *_OF_OTHERS[:3],
+        ]
+    )
+
+    listed = {letter.id for letter in await setup.letters()}
+    whole = await setup.box.get(f"batch:{batch['batch']}")
+    others = await setup.box.others()
+    purged = await setup.box.purge([])
+
+    assert listed == {str(uuid.UUID(int=1)), f"batch:{batch['batch']}"}
+    assert whole.payload == b"rest"
+    assert (others, purged) == (3, 2)
+    assert await setup.database.dead_letters.count_documents({}) == 3
