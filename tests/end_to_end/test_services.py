@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Gauge, Metric, NumberDataPoint
@@ -29,9 +29,9 @@ _OTLP_MONGO = Path(sys.executable).parent / "otlp-mongo"
 _PATIENCE = 30.0
 
 
-def _request(signal: Signal, count: int, start: int) -> Message:
+def _request(signal: Signal, count: int, start: int) -> Any:
     nanos = [1_800_000_000_000_000_000 + start + number for number in range(count)]
-    request = signal.request()
+    request: Any = signal.request()
     if signal.name == "traces":
         scope = request.resource_spans.add().scope_spans.add()
         scope.spans.extend(Span(name="a", trace_id=b"t" * 16, start_time_unix_nano=nano) for nano in nanos)
