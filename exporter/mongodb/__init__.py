@@ -1,7 +1,8 @@
 """MongoDB as a destination: ready BSON documents in, and for each one stored, stored before, or refused for good.
 
 `MongoDestination` is the whole. In it, `GroupCommit` puts calls together, `Inserter` sends them and sorts the answers,
-`Collections` makes collections and indexes; `error_codes` is the table of what MongoDB's errors mean. Connection
+`SetUp` keeps collections and indexes as they should be; `error_codes` is the table of what MongoDB's errors mean, and
+`compatible` makes other services' replies into MongoDB's. Connection
 strings are checked by `connection_string`, shown by `secrets`, and their failures explained by `explain`.
 """
 
