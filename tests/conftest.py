@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
 import threading
 import uuid
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +75,16 @@ def mongodb_uri() -> Iterator[str]:
 def disk_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a program is started with so that its work on the disk is written down, or fails (`tests.disk`)."""
     return library_for_tests(tmp_path_factory.mktemp("disk-library"))
+
+
+@pytest.fixture
+def short_lived_clients() -> Iterator[None]:
+    """For tests that close clients soon after opening them. PyMongo leaves a socket open whose connecting was cut
+    off, until it is garbage: a later test would be blamed.
+    """
+    yield
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pymongo import monitoring
 from pymongo.server_description import ServerDescription
+from pymongo.topology_description import TopologyDescription
 
 from exporter.mongodb.durability import Deployment
 
@@ -29,6 +30,7 @@ class Availability(monitoring.TopologyListener):
         """Set while there is such a server. To be awaited by whoever has something to write."""
         self._on_change = on_change
         self._on_members = on_members
+        self._describe: Callable[[], TopologyDescription] | None = None
         self._loop = asyncio.get_running_loop()
 
     def opened(self, event: monitoring.TopologyOpenedEvent) -> None:
@@ -36,19 +38,24 @@ class Availability(monitoring.TopologyListener):
 
     def description_changed(self, event: monitoring.TopologyDescriptionChangedEvent) -> None:
         """A monitor learnt something, or an operation failed."""
-        servers = event.new_description.server_descriptions().values()
-        writable = next((server for server in servers if server.is_writable), None)
-        arbiters = sum(server.server_type_name == "RSArbiter" for server in servers)
-        self._report(writable is not None, _deployment(writable, arbiters) if writable else None)
-
-    def closed(self, event: monitoring.TopologyClosedEvent) -> None:  # noqa: ARG002 - the driver's signature
-        """The client was closed."""
-        self._report(False)
-
-    def _report(self, up: bool, deployment: Deployment | None = None) -> None:
+        up, deployment = _look(self._describe() if self._describe else event.new_description)
         # A client that nobody closed may outlive its loop.
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._set, up, deployment)
+
+    def closed(self, event: monitoring.TopologyClosedEvent) -> None:  # noqa: ARG002 - the driver's signature
+        """The client was closed."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._set, False, None)
+
+    def watch(self, describe: Callable[[], TopologyDescription]) -> None:
+        """`describe`: what the client knows now. Its events come late, by up to a second, and tell what was."""
+        self._describe = describe
+
+    def look(self) -> None:
+        """Do not wait for an event: the client has just had an answer. In the event loop."""
+        if self._describe:
+            self._set(*_look(self._describe()))
 
     def _set(self, up: bool, deployment: Deployment | None) -> None:
         changed = deployment is not None and deployment != self.deployment
@@ -63,6 +70,13 @@ class Availability(monitoring.TopologyListener):
         else:
             self.up.clear()
         self._on_change(self, up)
+
+
+def _look(description: TopologyDescription) -> tuple[bool, Deployment | None]:
+    servers = description.server_descriptions().values()
+    writable = next((server for server in servers if server.is_writable), None)
+    arbiters = sum(server.server_type_name == "RSArbiter" for server in servers)
+    return writable is not None, _deployment(writable, arbiters) if writable else None
 
 
 def _deployment(server: ServerDescription, arbiters: int) -> Deployment:

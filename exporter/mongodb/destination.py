@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
@@ -20,6 +19,7 @@ from exporter.mongodb.availability import Availability
 from exporter.mongodb.client import open_client
 from exporter.mongodb.collections import Collections
 from exporter.mongodb.config import MongoConfig
+from exporter.mongodb.connection import Connection
 from exporter.mongodb.durability import weakness
 from exporter.mongodb.explain import Step, explain, is_about_credentials, where_the_user_is_looked_for
 from exporter.mongodb.group_commit import GroupCommit
@@ -67,12 +67,12 @@ class MongoDestination:
         self._redact = Redactor(config.uri)
         self._problem = ""
         self._groups: dict[str, GroupCommit] = {}
-        self._running: _Running | None = None
+        self._running: Connection | None = None
         self._tasks = tasks or Supervisor()
         self._setting_up: SupervisedTask | None = None
         self._came_up = asyncio.Event()
         self._renewal = Renewal(config.name, config.uri, read_uri, self._put_to_use)
-        self._retiring: set[SupervisedTask] = set()
+        self._retiring: dict[SupervisedTask, Connection] = {}
         self._weakness = ""
 
     async def start(self) -> None:
@@ -99,7 +99,8 @@ class MongoDestination:
         await asyncio.gather(*(group.stop(grace.total_seconds()) for group in self._groups.values()))
         self._groups.clear()
         await asyncio.gather(*(task.stop() for task in self._retiring))
-        await running.client.close()
+        for connection in (*self._retiring.values(), running):
+            await connection.client.close()
 
     async def reload(self) -> None:
         """Read the URI and the files it names again, and connect anew. Inserts under way end on the old connections.
@@ -164,13 +165,14 @@ class MongoDestination:
         """
         return await self._renewing(self._ensure)
 
-    async def _ping(self, running: _Running) -> None:
+    async def _ping(self, running: Connection) -> None:
         try:
             await running.client.admin.command("ping")
         except PyMongoError as error:
             raise self._explain(error) from error
+        running.availability.look()
 
-    async def _renewing(self, work: Callable[[_Running], Awaitable[T]]) -> T:
+    async def _renewing(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do some work, and again if it was refused for credentials and there are new ones."""
         try:
             return await self._get_running().use(work)
@@ -185,6 +187,7 @@ class MongoDestination:
         fresh = await self._open(config)
         try:
             await fresh.client.admin.command("ping")
+            fresh.availability.look()
         except PyMongoError as error:
             explanation = explain(error)
             if old.availability.up.is_set() or explanation.step not in (Step.DNS, Step.TCP, Step.TOPOLOGY):
@@ -199,22 +202,23 @@ class MongoDestination:
             await self._setting_up.stop()
             self._start_set_up(fresh)
         retiring = self._tasks.start(f"close the old client of {self.name}", old.retire, may_return=True)
-        self._retiring = {task for task in self._retiring if not task.done} | {retiring}
+        self._retiring = {task: old for task, old in self._retiring.items() if not task.done} | {retiring: old}
 
-    def _start_set_up(self, running: _Running) -> None:
+    def _start_set_up(self, running: Connection) -> None:
         self._setting_up = self._tasks.start(f"set up {self.name}", running.set_up.run)
 
-    def _get_running(self) -> _Running:
+    def _get_running(self) -> Connection:
         if self._running is None:
             raise DestinationUnavailable(f"the destination {self.name!r} is not started, or stopped")
         return self._running
 
-    async def _open(self, config: MongoConfig) -> _Running:
+    async def _open(self, config: MongoConfig) -> Connection:
         availability = Availability(self._on_availability, self._on_members)
         client = await open_client(config, [availability])
+        availability.watch(lambda: client.topology_description)
         database = client[config.database]
         inserter = Inserter(database, config.timeout, Redactor(config.uri), self._metrics)
-        return _Running(client, database, availability, inserter, _build_set_up(config, database, availability))
+        return Connection(client, database, availability, inserter, _build_set_up(config, database, availability))
 
     def _group(self, collection: str) -> GroupCommit:
         self._get_running()
@@ -242,7 +246,7 @@ class MongoDestination:
         inserted = sum(map(len, parts)) - duplicates - len(refusals)
         self._metrics.stored(collection, InsertResult(inserted, duplicates, refusals))
 
-    async def _ensure(self, running: _Running) -> Sequence[str]:
+    async def _ensure(self, running: Connection) -> Sequence[str]:
         try:
             changes = await running.set_up.look()
         except PyMongoError as error:
@@ -272,44 +276,12 @@ class MongoDestination:
         if self._running is not None and self._running.availability is availability:
             self._tell_weakness(self._running)
 
-    def _tell_weakness(self, running: _Running) -> None:
+    def _tell_weakness(self, running: Connection) -> None:
         weak = weakness(running.database.write_concern.document, running.availability.deployment)
         self._metrics.set_weak(bool(weak))
         if weak and weak != self._weakness:
             _log.warning("what is acknowledged may be lost", destination=self.name, reason=weak)
         self._weakness = weak
-
-
-@dataclass(slots=True)
-class _Running:
-    """One client and what goes with it."""
-
-    client: AsyncMongoClient[dict[str, Any]]
-    database: AsyncDatabase[dict[str, Any]]
-    availability: Availability
-    inserter: Inserter
-    set_up: SetUp
-    _users: int = 0
-    _unused: asyncio.Event | None = None
-
-    async def use(self, work: Callable[[_Running], Awaitable[T]]) -> T:
-        """Do some work that `retire` waits for."""
-        self._users += 1
-        try:
-            return await work(self)
-        finally:
-            self._users -= 1
-            if self._unused is not None and not self._users:
-                self._unused.set()
-
-    async def retire(self) -> None:
-        """Close the client once nothing uses it any more; each use is bounded by the client's own timeouts."""
-        self._unused = asyncio.Event()
-        try:
-            if self._users:
-                await self._unused.wait()
-        finally:
-            await self.client.close()
 
 
 def _build_set_up(config: MongoConfig, database: AsyncDatabase[Any], availability: Availability) -> SetUp:

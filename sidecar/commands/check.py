@@ -9,6 +9,7 @@ from functools import partial
 
 from exporter.mongodb import MongoConfig
 from receiver.endpoint import Endpoint, EndpointInUse, ReceiverStartError
+from sidecar import logs
 from sidecar.composition import destination_configs
 from sidecar.data_folder import DataFolder, DataFolderInUse, SidecarState
 from sidecar.embedded import find_mongod, version
@@ -41,6 +42,7 @@ def run(*, embedded: bool) -> None:
     Beside a running sidecar, what is in use by that one counts as good.
     """
     loaded = load()
+    logs.configure("error", loaded.settings.log_format)
     for warning in (*loaded.warnings, *warnings(loaded.settings)):
         _print("warning", "settings", warning)
     sys.stdout.write("ok       settings\n")

@@ -12,6 +12,7 @@ from exporter.mongodb import MongoConfig
 from exporter.mongodb.durability import deployment, weakness
 from sidecar.mongodb_check import MongoDBUnfit, examine
 
+pytestmark = pytest.mark.usefixtures("short_lived_clients")
 _PATIENCE = timedelta(seconds=10)
 
 
