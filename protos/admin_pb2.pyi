@@ -14,10 +14,36 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("destinations",)
+    __slots__ = ("destinations", "buffer")
     DESTINATIONS_FIELD_NUMBER: _ClassVar[int]
+    BUFFER_FIELD_NUMBER: _ClassVar[int]
     destinations: _containers.RepeatedCompositeFieldContainer[Destination]
-    def __init__(self, destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ...) -> None: ...
+    buffer: BufferFiles
+    def __init__(self, destinations: _Optional[_Iterable[_Union[Destination, _Mapping]]] = ..., buffer: _Optional[_Union[BufferFiles, _Mapping]] = ...) -> None: ...
+
+class BufferFiles(_message.Message):
+    __slots__ = ("disk_bytes", "max_bytes", "damaged_files", "damaged_bytes", "unreadable")
+    DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_FILES_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
+    disk_bytes: int
+    max_bytes: int
+    damaged_files: int
+    damaged_bytes: int
+    unreadable: _containers.RepeatedCompositeFieldContainer[UnreadableFile]
+    def __init__(self, disk_bytes: _Optional[int] = ..., max_bytes: _Optional[int] = ..., damaged_files: _Optional[int] = ..., damaged_bytes: _Optional[int] = ..., unreadable: _Optional[_Iterable[_Union[UnreadableFile, _Mapping]]] = ...) -> None: ...
+
+class UnreadableFile(_message.Message):
+    __slots__ = ("name", "reason", "since")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    reason: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Destination(_message.Message):
     __slots__ = ("name", "configured", "healthy", "reason", "replay_paused", "backlog")
@@ -68,16 +94,18 @@ class VerifyBufferRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class VerifyBufferResponse(_message.Message):
-    __slots__ = ("batches", "records", "damage", "untouched")
+    __slots__ = ("batches", "records", "damage", "untouched", "unreadable")
     BATCHES_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     DAMAGE_FIELD_NUMBER: _ClassVar[int]
     UNTOUCHED_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     batches: int
     records: int
     damage: _containers.RepeatedScalarFieldContainer[str]
     untouched: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, batches: _Optional[int] = ..., records: _Optional[int] = ..., damage: _Optional[_Iterable[str]] = ..., untouched: _Optional[_Iterable[str]] = ...) -> None: ...
+    unreadable: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, batches: _Optional[int] = ..., records: _Optional[int] = ..., damage: _Optional[_Iterable[str]] = ..., untouched: _Optional[_Iterable[str]] = ..., unreadable: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ExportBufferRequest(_message.Message):
     __slots__ = ("destination",)
@@ -110,6 +138,75 @@ class DropBufferResponse(_message.Message):
     batches: int
     records: int
     def __init__(self, batches: _Optional[int] = ..., records: _Optional[int] = ...) -> None: ...
+
+class ListDamagedRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListDamagedResponse(_message.Message):
+    __slots__ = ("files",)
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[DamagedFile]
+    def __init__(self, files: _Optional[_Iterable[_Union[DamagedFile, _Mapping]]] = ...) -> None: ...
+
+class DamagedFile(_message.Message):
+    __slots__ = ("name", "bytes", "set_aside", "restored", "contents")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    SET_ASIDE_FIELD_NUMBER: _ClassVar[int]
+    RESTORED_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    bytes: int
+    set_aside: _timestamp_pb2.Timestamp
+    restored: bool
+    contents: DamagedContents
+    def __init__(self, name: _Optional[str] = ..., bytes: _Optional[int] = ..., set_aside: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., restored: _Optional[bool] = ..., contents: _Optional[_Union[DamagedContents, _Mapping]] = ...) -> None: ...
+
+class DamagedContents(_message.Message):
+    __slots__ = ("readable", "restored", "lost", "problem")
+    READABLE_FIELD_NUMBER: _ClassVar[int]
+    RESTORED_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    readable: int
+    restored: int
+    lost: int
+    problem: str
+    def __init__(self, readable: _Optional[int] = ..., restored: _Optional[int] = ..., lost: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class RestoreDamagedRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RestoreDamagedResponse(_message.Message):
+    __slots__ = ("files",)
+    class FilesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: DamagedContents
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[DamagedContents, _Mapping]] = ...) -> None: ...
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.MessageMap[str, DamagedContents]
+    def __init__(self, files: _Optional[_Mapping[str, DamagedContents]] = ...) -> None: ...
+
+class PurgeDamagedRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PurgeDamagedResponse(_message.Message):
+    __slots__ = ("files", "bytes")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    files: int
+    bytes: int
+    def __init__(self, files: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
 class DeadLetter(_message.Message):
     __slots__ = ("id", "destination", "signal", "records", "time", "code", "reason", "payload")

@@ -69,6 +69,21 @@ class AdminStub:
                 request_serializer=protos_dot_admin__pb2.DropBufferRequest.SerializeToString,
                 response_deserializer=protos_dot_admin__pb2.DropBufferResponse.FromString,
                 _registered_method=True)
+        self.ListDamaged = channel.unary_unary(
+                '/otlp_mongo.admin.v1.Admin/ListDamaged',
+                request_serializer=protos_dot_admin__pb2.ListDamagedRequest.SerializeToString,
+                response_deserializer=protos_dot_admin__pb2.ListDamagedResponse.FromString,
+                _registered_method=True)
+        self.RestoreDamaged = channel.unary_unary(
+                '/otlp_mongo.admin.v1.Admin/RestoreDamaged',
+                request_serializer=protos_dot_admin__pb2.RestoreDamagedRequest.SerializeToString,
+                response_deserializer=protos_dot_admin__pb2.RestoreDamagedResponse.FromString,
+                _registered_method=True)
+        self.PurgeDamaged = channel.unary_unary(
+                '/otlp_mongo.admin.v1.Admin/PurgeDamaged',
+                request_serializer=protos_dot_admin__pb2.PurgeDamagedRequest.SerializeToString,
+                response_deserializer=protos_dot_admin__pb2.PurgeDamagedResponse.FromString,
+                _registered_method=True)
         self.ListDeadLetters = channel.unary_stream(
                 '/otlp_mongo.admin.v1.Admin/ListDeadLetters',
                 request_serializer=protos_dot_admin__pb2.ListDeadLettersRequest.SerializeToString,
@@ -143,8 +158,31 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDamaged(self, request, context):
+        """The files of the buffer that were set aside as damaged, the oldest first, and what can be read in them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreDamaged(self, request, context):
+        """Bring their batches back to wait for their destinations. What is in the buffer already is not stored twice.
+        NOT_FOUND when there is no such file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeDamaged(self, request, context):
+        """Delete them for good. NOT_FOUND when there is no such file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDeadLetters(self, request, context):
-        """The newest first, without their payloads.
+        """The newest first, without their payloads. Here and in what replays and purges, the trailing metadata
+        `documents-of-others` says how many documents of other programs the collection holds, which are left alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,6 +246,21 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.DropBuffer,
                     request_deserializer=protos_dot_admin__pb2.DropBufferRequest.FromString,
                     response_serializer=protos_dot_admin__pb2.DropBufferResponse.SerializeToString,
+            ),
+            'ListDamaged': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDamaged,
+                    request_deserializer=protos_dot_admin__pb2.ListDamagedRequest.FromString,
+                    response_serializer=protos_dot_admin__pb2.ListDamagedResponse.SerializeToString,
+            ),
+            'RestoreDamaged': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreDamaged,
+                    request_deserializer=protos_dot_admin__pb2.RestoreDamagedRequest.FromString,
+                    response_serializer=protos_dot_admin__pb2.RestoreDamagedResponse.SerializeToString,
+            ),
+            'PurgeDamaged': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeDamaged,
+                    request_deserializer=protos_dot_admin__pb2.PurgeDamagedRequest.FromString,
+                    response_serializer=protos_dot_admin__pb2.PurgeDamagedResponse.SerializeToString,
             ),
             'ListDeadLetters': grpc.unary_stream_rpc_method_handler(
                     servicer.ListDeadLetters,
@@ -419,6 +472,87 @@ class Admin:
             '/otlp_mongo.admin.v1.Admin/DropBuffer',
             protos_dot_admin__pb2.DropBufferRequest.SerializeToString,
             protos_dot_admin__pb2.DropBufferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDamaged(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/otlp_mongo.admin.v1.Admin/ListDamaged',
+            protos_dot_admin__pb2.ListDamagedRequest.SerializeToString,
+            protos_dot_admin__pb2.ListDamagedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreDamaged(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/otlp_mongo.admin.v1.Admin/RestoreDamaged',
+            protos_dot_admin__pb2.RestoreDamagedRequest.SerializeToString,
+            protos_dot_admin__pb2.RestoreDamagedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeDamaged(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/otlp_mongo.admin.v1.Admin/PurgeDamaged',
+            protos_dot_admin__pb2.PurgeDamagedRequest.SerializeToString,
+            protos_dot_admin__pb2.PurgeDamagedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -89,12 +89,15 @@ def demo() -> None:
 
 buffer = typer.Typer(no_args_is_help=True, help="What waits in the retry buffer, whether a sidecar runs or not.")
 dead_letters = typer.Typer(no_args_is_help=True, help="Records that MongoDB refused for good.")
+damaged = typer.Typer(no_args_is_help=True, help="Files of the retry buffer that were set aside as damaged.")
 app.add_typer(buffer, name="buffer")
+buffer.add_typer(damaged, name="damaged")
 app.add_typer(dead_letters, name="dead-letters")
 
 Destination = Annotated[str, typer.Option(help="`local` or `cloud`; the first in the settings when not given.")]
 DestinationOrAll = Annotated[str, typer.Option(help="`local` or `cloud`; all when not given.")]
 DestinationName = Annotated[str, typer.Argument(help="`local` or `cloud`.")]
+Files = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="As `buffer damaged list` shows them.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="As `dead-letters list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 
@@ -171,6 +174,32 @@ def buffer_drop(destination: DestinationName, embedded: Embedded = False) -> Non
     drop(destination, embedded=embedded)
 
 
+@buffer.command("restore")
+def buffer_restore(files: Files = None, embedded: Embedded = False) -> None:
+    """Bring back what can be read in files that were set aside as damaged; in all of them when none is named."""
+    from sidecar.commands.buffer import restore
+
+    restore(files or [], embedded=embedded)
+
+
+@damaged.command("list")
+def buffer_damaged_list(
+    embedded: Embedded = False, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Size, date, and how many batches can be read in each. Takes as long as reading them does."""
+    from sidecar.commands.buffer import list_damaged
+
+    list_damaged(as_json=json, embedded=embedded)
+
+
+@damaged.command("purge")
+def buffer_damaged_purge(files: Files = None, every: All = False, embedded: Embedded = False) -> None:
+    """Delete them for good, with what they hold."""
+    from sidecar.commands.buffer import purge_damaged
+
+    purge_damaged(_chosen(files, every=every, what="files that `buffer damaged list` shows"), embedded=embedded)
+
+
 @dead_letters.command("list")
 def dead_letters_list(
     destination: Destination = "",
@@ -213,8 +242,8 @@ def dead_letters_purge(
     purge(destination, _chosen(ids, every=every), embedded=embedded)
 
 
-def _chosen(ids: list[str] | None, *, every: bool) -> list[str]:
-    """The ids that were given; none for all."""
-    if bool(ids) == every:
-        raise UsageError("name the ids of dead letters, or --all")
-    return ids or []
+def _chosen(names: list[str] | None, *, every: bool, what: str = "the ids of dead letters") -> list[str]:
+    """Those that were given; none for all."""
+    if bool(names) == every:
+        raise UsageError(f"name {what}, or --all")
+    return names or []

@@ -1,5 +1,6 @@
 """The retry buffer: batches on disk, each waiting for one or more destinations (docs/buffer.md)."""
 
+from exporter.buffer.aside import DamagedFile
 from exporter.buffer.buffer import RetryBuffer
 from exporter.buffer.config import BufferConfig
 from exporter.buffer.errors import (
@@ -13,6 +14,7 @@ from exporter.buffer.errors import (
     VolumeTooSmall,
 )
 from exporter.buffer.report import BufferState, VerifyReport
+from exporter.buffer.restore import Contents
 from exporter.buffer.telemetry import BufferMetrics
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     "BufferReadOnly",
     "BufferState",
     "BufferUnavailable",
+    "Contents",
+    "DamagedFile",
     "RetryBuffer",
     "UnknownFile",
     "VerifyReport",

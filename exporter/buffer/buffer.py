@@ -12,11 +12,13 @@ import structlog
 from zstandard import ZstdError
 
 from exporter.batch import Batch
+from exporter.buffer.aside import DamagedFile
 from exporter.buffer.codec import Codec, Record
 from exporter.buffer.config import BufferConfig
-from exporter.buffer.errors import FILE_ERRORS, BufferUnavailable, Damaged, describe
+from exporter.buffer.errors import FILE_ERRORS, BufferUnavailable, Damaged, UnknownFile, describe
 from exporter.buffer.file_system import FileSystem, RealFileSystem
 from exporter.buffer.report import BufferState, VerifyReport
+from exporter.buffer.restore import Contents
 from exporter.buffer.segment import SegmentFailed
 from exporter.buffer.store import Store
 from exporter.buffer.telemetry import BufferMetrics
@@ -59,6 +61,7 @@ class RetryBuffer:
         self._closing = False
         self._on_return: Callable[[], None] = _nobody
         self._troubled = asyncio.Event()
+        self._restoring = asyncio.Lock()
         self._closed: asyncio.Task[None] | None = None
         self._writer = tasks.start("retry buffer", self._write, may_return=True)
         self._repairer = tasks.start("retry buffer files", self._try_again)
@@ -159,6 +162,52 @@ class RetryBuffer:
     async def drop(self, destination: str) -> Backlog:
         """Throw away what waits for a destination, and return what it was. For those that will never come back."""
         return await self._in_files(self._store.drop, destination)
+
+    async def damaged(self) -> Sequence[tuple[DamagedFile, Contents]]:
+        """The files that were set aside, the oldest first, and what can be read in them."""
+        found = await self._in_files(self._store.damaged)
+        return [(file, await self._read_damaged(file.name, dry=True)) for file in found]
+
+    async def restore(self, names: Sequence[str]) -> Mapping[str, Contents]:
+        """Bring the batches of damaged files back to wait for their destinations; of all that were not, without names.
+
+        What is intact and does not wait already comes back. A file of which nothing more can be had is marked so.
+
+        Raises:
+            UnknownFile: there is no such file.
+            BufferUnavailable: the disk failed.
+        """
+        known = {file.name: file for file in await self._in_files(self._store.damaged)}
+        for name in names:
+            if name not in known:
+                raise UnknownFile(f"no file that was set aside is called {name!r}")
+        results = {}
+        for name in names or [file.name for file in known.values() if not file.restored]:
+            results[name] = contents = await self._read_damaged(name, dry=False)
+            if not contents.problem:
+                await self._in_files(self._store.mark_restored, name)
+        self._on_return()
+        return results
+
+    async def purge(self, names: Sequence[str]) -> Mapping[str, int]:
+        """Delete damaged files for good, all without names. Returns the bytes that each took.
+
+        Raises:
+            UnknownFile: there is no such file.
+            BufferUnavailable: the disk failed.
+        """
+        chosen = names or [file.name for file in await self._in_files(self._store.damaged)]
+        return {name: await self._in_files(self._store.purge, name) for name in chosen}
+
+    async def _read_damaged(self, name: str, *, dry: bool) -> Contents:
+        async with self._restoring:
+            restoration = await self._in_files(self._store.begin_restoring, name, dry=dry)
+            try:
+                while await self._in_files(self._store.step, restoration):
+                    pass  # in between, batches are appended
+            finally:
+                self._files.submit(restoration.close)
+        return restoration.contents
 
     async def verify(self) -> VerifyReport:
         """Read and check everything; change nothing. Appends wait meanwhile."""

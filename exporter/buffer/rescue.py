@@ -82,6 +82,9 @@ class Rescue:
 
     def _read_all(self, db: sqlite3.Connection) -> Generator[Rescued, None, None]:
         trusted = self._pending_is_whole(db)
+        if not trusted and not self.destinations:
+            self.incomplete = "it does not tell any longer for whom its batches wait, and no destination is set"
+            return
         known = self.last_row or self._find_last_row(db)
         bound = known or files.size(self.system, self.file) // _SMALLEST_BATCH
         for row in range(1, bound + 1):

@@ -9,12 +9,14 @@ import structlog
 
 from exporter.buffer import volume
 from exporter.buffer.admission import Admission
+from exporter.buffer.aside import DamagedFile
 from exporter.buffer.codec import Record
 from exporter.buffer.config import BufferConfig
 from exporter.buffer.errors import FILE_ERRORS, BatchTooLarge, BufferFull, Damaged, FileError, Refused, refusal
 from exporter.buffer.file_system import FileSystem
 from exporter.buffer.folder import Folder
 from exporter.buffer.report import BufferState, VerifyReport
+from exporter.buffer.restore import Restoration, Restorer
 from exporter.buffer.segment import RowDamaged, Segment, SegmentDamaged, SegmentFailed
 from exporter.buffer.segments import Segments
 from exporter.buffer.telemetry import BufferMetrics
@@ -49,6 +51,7 @@ class Store:
         self._segments = Segments(self._folder, destinations, metrics, self._troubles)
         self._writer = Writer(self._segments, config.segment_limit, metrics)
         self._admission = Admission(config, self._folder, self._segments, self._writer, metrics)
+        self._restorer = Restorer(self._folder, self._segments, self._writer, self._admission, destinations)
         self.status: Mapping[str, Backlog] = {}
         """The backlog of each destination; replaced as a whole, so that any thread may read it."""
         self.state = BufferState()
@@ -204,6 +207,31 @@ class Store:
         if failed is not None:
             raise failed
         return before
+
+    def damaged(self) -> Sequence[DamagedFile]:
+        """The files that were set aside, the oldest first."""
+        return self._folder.aside.files()
+
+    def begin_restoring(self, name: str, *, dry: bool) -> Restoration:
+        """Start to bring back what one of them holds, or (`dry`) to look what that is. Raises UnknownFile."""
+        return self._restorer.begin(name, dry=dry)
+
+    def step(self, restoration: Restoration) -> bool:
+        """Go on with it. Whether there may be more."""
+        more = restoration.step()
+        self._publish()
+        return more
+
+    def mark_restored(self, name: str) -> None:
+        """Note that all that can be read in one of them is back."""
+        self._folder.aside.mark_restored(name)
+
+    def purge(self, name: str) -> int:
+        """Delete one of them for good. Returns its size. Raises UnknownFile."""
+        before = self._folder.aside.bytes
+        self._folder.aside.delete(name)
+        self._publish()
+        return before - self._folder.aside.bytes
 
     def verify(self) -> VerifyReport:
         """Read and check everything; change nothing."""

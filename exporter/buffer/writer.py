@@ -53,6 +53,15 @@ class Writer:
         """Whether there is an intact copy of a batch, whoever it waits for."""
         return self.on_sound_segments(lambda: self._find(record)) is not None
 
+    def waits(self, record: Record, destinations: Sequence[str]) -> bool:
+        """Whether there is an intact copy of a batch that waits for all of these."""
+
+        def look() -> bool:
+            place = self._find(record)
+            return place is not None and all(place[0].waits(place[1], name) for name in destinations)
+
+        return self.on_sound_segments(look)
+
     def on_sound_segments(self, action: Callable[[], T]) -> T:
         """Do it, again each time that a segment turned out damaged, or could not be written and another might."""
         failed = 0

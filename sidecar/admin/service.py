@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from exporter.buffer import RetryBuffer
+from exporter.buffer import BufferState, Contents, RetryBuffer, UnknownFile
 from exporter.delivery import Delivery, LetterBox
 from exporter.delivery.letter_box import Letter, UnknownLetter
 from exporter.errors import DestinationUnavailable, Unavailable
@@ -93,7 +93,11 @@ class AdminService(admin_pb2_grpc.AdminServicer):
     async def VerifyBuffer(self, request: pb.VerifyBufferRequest, context: Context) -> pb.VerifyBufferResponse:  # noqa: ARG002, N802
         report = await _answered(self._buffer.verify(), context)
         return pb.VerifyBufferResponse(
-            batches=report.batches, records=report.records, damage=report.damage, untouched=report.untouched
+            batches=report.batches,
+            records=report.records,
+            damage=report.damage,
+            untouched=report.untouched,
+            unreadable=report.unreadable,
         )
 
     async def ExportBuffer(  # noqa: N802
@@ -118,6 +122,31 @@ class AdminService(admin_pb2_grpc.AdminServicer):
         await self._check_in_buffer(request.destination, context)
         dropped = await _answered(self._buffer.drop(request.destination), context)
         return pb.DropBufferResponse(batches=dropped.batches, records=dropped.records)
+
+    async def ListDamaged(self, request: pb.ListDamagedRequest, context: Context) -> pb.ListDamagedResponse:  # noqa: ARG002, N802
+        found = await _answered(self._buffer.damaged(), context)
+        return pb.ListDamagedResponse(
+            files=[
+                pb.DamagedFile(
+                    name=file.name,
+                    bytes=file.bytes,
+                    set_aside=_timestamp(file.set_aside_unix_nano),
+                    restored=file.restored,
+                    contents=_contents(contents),
+                )
+                for file, contents in found
+            ]
+        )
+
+    async def RestoreDamaged(  # noqa: N802
+        self, request: pb.RestoreDamagedRequest, context: Context
+    ) -> pb.RestoreDamagedResponse:
+        restored = await _answered(self._buffer.restore(request.names), context)
+        return pb.RestoreDamagedResponse(files={name: _contents(contents) for name, contents in restored.items()})
+
+    async def PurgeDamaged(self, request: pb.PurgeDamagedRequest, context: Context) -> pb.PurgeDamagedResponse:  # noqa: N802
+        purged = await _answered(self._buffer.purge(request.names), context)
+        return pb.PurgeDamagedResponse(files=len(purged), bytes=sum(purged.values()))
 
     async def ListDeadLetters(  # noqa: N802
         self, request: pb.ListDeadLettersRequest, context: Context
@@ -152,7 +181,8 @@ class AdminService(admin_pb2_grpc.AdminServicer):
 
     def _status(self) -> pb.GetStatusResponse:
         return pb.GetStatusResponse(
-            destinations=[self._destination(name, backlog) for name, backlog in self._buffer.status().items()]
+            destinations=[self._destination(name, backlog) for name, backlog in self._buffer.status().items()],
+            buffer=_buffer_files(self._buffer.state()),
         )
 
     def _destination(self, name: str, backlog: Backlog) -> pb.Destination:
@@ -216,6 +246,8 @@ async def _answered(work: Awaitable[T], context: Context) -> T:
         return await work
     except UnknownLetter as error:
         await context.abort(grpc.StatusCode.NOT_FOUND, f"no dead letter has the id {error}")
+    except UnknownFile as error:
+        await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
     except (DestinationUnavailable, Unavailable) as error:
         await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
@@ -240,6 +272,25 @@ def _unknown(destination: str, known: Iterable[str]) -> str:
 def _backlog(backlog: Backlog) -> pb.Backlog:
     oldest = _timestamp(backlog.oldest_unix_nano) if backlog.oldest_unix_nano else None
     return pb.Backlog(batches=backlog.batches, records=backlog.records, bytes=backlog.bytes, oldest=oldest)
+
+
+def _buffer_files(state: BufferState) -> pb.BufferFiles:
+    return pb.BufferFiles(
+        disk_bytes=state.disk_bytes,
+        max_bytes=state.max_bytes,
+        damaged_files=state.damaged_files,
+        damaged_bytes=state.damaged_bytes,
+        unreadable=[
+            pb.UnreadableFile(name=file.name, reason=file.reason, since=_timestamp(round(file.since_unix * 1e9)))
+            for file in state.unreadable
+        ],
+    )
+
+
+def _contents(contents: Contents) -> pb.DamagedContents:
+    return pb.DamagedContents(
+        readable=contents.readable, restored=contents.restored, lost=contents.lost, problem=contents.problem
+    )
 
 
 def _letter(destination: str, letter: Letter) -> pb.DeadLetter:

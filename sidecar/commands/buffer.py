@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from exporter import SIGNALS, MalformedPayload
 from protos import admin_pb2 as pb
@@ -20,6 +21,7 @@ from sidecar.commands.table import table
 from sidecar.errors import UserError
 from sidecar.settings.types import format_bytes
 
+_DAMAGED_HEAD = ("FILE", "BYTES", "SET ASIDE", "BATCHES", "LOST", "STATE")
 _STATUS_HEAD = ("DESTINATION", "STATE", "REPLAY", "BATCHES", "RECORDS", "BYTES", "OLDEST")
 
 
@@ -44,8 +46,8 @@ def verify(*, embedded: bool) -> None:
         report = await admin.VerifyBuffer(pb.VerifyBufferRequest())
         _print([f"{report.batches} batches with {report.records} records are sound"])
         _print(f"{name}: of a newer format, left untouched" for name in report.untouched)
-        if report.damage:
-            raise UserError("\n".join(report.damage))
+        if found := [*report.damage, *(f"cannot be read now: {line}" for line in report.unreadable)]:
+            raise UserError("\n".join(found))
 
     administration.run(work, embedded=embedded)
 
@@ -111,8 +113,78 @@ def drop(destination: str, *, embedded: bool) -> None:
     administration.run(work, embedded=embedded)
 
 
+def list_damaged(*, as_json: bool, embedded: bool) -> None:
+    """Print the files that were set aside, and what can be read in them."""
+
+    async def work(admin: AdminStub) -> None:
+        response = await admin.ListDamaged(pb.ListDamagedRequest())
+        if as_json:
+            _print(_json(response))
+        elif response.files:
+            _print(table(_DAMAGED_HEAD, map(_damaged_row, response.files)))
+        else:
+            _print(["no file was set aside"])
+
+    administration.run(work, embedded=embedded)
+
+
+def restore(names: Sequence[str], *, embedded: bool) -> None:
+    """Bring back what can be read in files that were set aside; in all of them without names.
+
+    Raises:
+        UserError: not all of it came back.
+    """
+
+    async def work(admin: AdminStub) -> None:
+        response = await admin.RestoreDamaged(pb.RestoreDamagedRequest(names=names))
+        problems = []
+        for name, found in sorted(response.files.items()):
+            known = found.readable - found.restored
+            _print([f"{name}: {found.restored} batches are back, {known} were there already, {found.lost} are lost"])
+            if found.problem:
+                problems.append(f"{name}: {found.problem}")
+        if not response.files:
+            _print(["no file waits to be restored"])
+        if problems:
+            raise UserError("\n".join(problems))
+
+    administration.run(work, embedded=embedded)
+
+
+def purge_damaged(names: Sequence[str], *, embedded: bool) -> None:
+    """Delete files that were set aside; all of them without names."""
+
+    async def work(admin: AdminStub) -> None:
+        purged = await admin.PurgeDamaged(pb.PurgeDamagedRequest(names=names))
+        _print([f"{purged.files} files with {format_bytes(purged.bytes)} were deleted"])
+
+    administration.run(work, embedded=embedded)
+
+
 def _status(response: pb.GetStatusResponse) -> Iterator[str]:
-    return table(_STATUS_HEAD, map(_status_row, response.destinations))
+    yield from table(_STATUS_HEAD, map(_status_row, response.destinations))
+    files = response.buffer
+    if files.damaged_files:
+        size = format_bytes(files.damaged_bytes)
+        yield f"{files.damaged_files} files were set aside as damaged, {size}: otlp-mongo buffer damaged list"
+    for file in files.unreadable:
+        yield f"{file.name} cannot be read since {_date(file.since)} and is tried again: {file.reason}"
+
+
+def _damaged_row(file: pb.DamagedFile) -> tuple[str, ...]:
+    found = file.contents
+    return (
+        file.name,
+        format_bytes(file.bytes),
+        _date(file.set_aside),
+        str(found.readable),
+        str(found.lost),
+        found.problem or ("restored" if file.restored else "otlp-mongo buffer restore brings them back"),
+    )
+
+
+def _date(timestamp: Timestamp) -> str:
+    return timestamp.ToDatetime().isoformat(sep=" ", timespec="seconds") + " UTC"
 
 
 def _status_row(destination: pb.Destination) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from exporter.buffer import schema
 from exporter.buffer.file_system import RealFileSystem
 
 SQL_OPERATIONS = ("connect", "PRAGMA", "BEGIN", "COMMIT", "ROLLBACK", "SELECT", "INSERT", "DELETE", "CREATE")
@@ -52,6 +53,8 @@ class FaultyConnection(sqlite3.Connection):
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         self.system.check(sql.split(maxsplit=1)[0], str(self.file))
+        if sql == schema.READ:
+            self.system.check_row(parameters[0], str(self.file))
         return super().execute(sql, parameters)
 
 
@@ -72,6 +75,9 @@ class FaultyFileSystem(RealFileSystem):
             if fault.matches(operation, path):
                 fault.hits += 1
                 raise _error(fault, operation, path)
+
+    def check_row(self, row: int, path: str) -> None:
+        """Raise what is to go wrong with reading a batch."""
 
     def open(self, file: Path, flags: int) -> int:
         self.check("open", str(file))
