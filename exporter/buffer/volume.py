@@ -40,8 +40,13 @@ class Volume:
 
 
 def look(system: FileSystem, folder: Path) -> Volume:
-    """The volume of a folder. Raises OSError."""
-    state = system.volume(folder)
+    """The volume of a folder, or that it will be on. Raises OSError."""
+    try:
+        state = system.volume(folder)
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        return look(system, folder.parent)
     # Some file systems make files as they need them and say that they have none.
     out_of_files = state.f_files > 0 and state.f_favail == 0
     return Volume(state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize, out_of_files)
