@@ -259,12 +259,16 @@ class Segment:
         self.passes_over.add(row)
 
     def try_out(self) -> None:
-        """Read the counts and each first batch, and write what `remove` could not."""
+        """Read the counts and each first batch (one that fails is passed over), and write what `remove` could not."""
         self.check_pending()
         for destination in self.waiting:
             for row, _ in self.rows(destination, 0, 1):
-                with contextlib.suppress(RowDamaged):
+                try:
                     self.read(row)
+                except RowDamaged:
+                    continue  # is found when it is its turn
+                except SegmentFailed:
+                    self.pass_over(row)
         self.settle()
 
     def check_pending(self) -> None:

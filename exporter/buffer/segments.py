@@ -312,7 +312,7 @@ class Segments:
         if segment.passes_over:
             # Whether they can be read shows when they are; until then the next try is put off.
             segment.passes_over.clear()
-            self.troubles.put_off(segment.number)
+            self.troubles.put_off(segment.number, bars=False)
             return True
         if self.is_gone(segment.file):
             self.gone(segment.number, segment.file)
@@ -326,7 +326,10 @@ class Segments:
             segment.close()
             self.troubles.note(segment.number, segment.file, describe(error))
             return False
-        self.troubles.end(segment.number)
+        if segment.passes_over:
+            self.troubles.put_off(segment.number, bars=False)
+        else:
+            self.troubles.end(segment.number)
         return True
 
     def _delete_file(self, file: Path, size: int) -> None:

@@ -79,9 +79,10 @@ class Troubles:
         trouble.reason, trouble.bytes = reason, size or trouble.bytes
         trouble.rescue, trouble.bars = rescue or trouble.rescue, bars or trouble.bars
 
-    def put_off(self, number: int) -> None:
-        """The next try is later than the last."""
+    def put_off(self, number: int, *, bars: bool | None = None) -> None:
+        """The next try is later than the last. `bars`: whether the whole file is to be left alone until then."""
         trouble = self._by_number[number]
+        trouble.bars = trouble.bars if bars is None else bars
         trouble.wait = min(max(trouble.wait * 2, self._first_wait), max(_LONGEST_WAIT, self._first_wait))
         trouble.due = self._clock() + trouble.wait
 

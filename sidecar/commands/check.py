@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from exporter.buffer import VolumeTooSmall, examine_volume
 from exporter.mongodb import MongoConfig
 from receiver.endpoint import Endpoint, EndpointInUse, ReceiverStartError
 from sidecar import logs
-from sidecar.composition import destination_configs
+from sidecar.composition import buffer_config, destination_configs
 from sidecar.data_folder import DataFolder, DataFolderInUse, SidecarState
 from sidecar.embedded import find_mongod, version
 from sidecar.errors import NO_URI, UserError
@@ -18,6 +19,7 @@ from sidecar.mongodb_check import examine
 from sidecar.port_owner import owner_of
 from sidecar.settings import Settings, load
 from sidecar.settings.rules import warnings
+from sidecar.settings.types import format_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def _checks(settings: Settings, *, embedded: bool) -> Iterator[Check]:
     folder = DataFolder(settings.data_dir)
     running = folder.running()
     yield Check("data folder", partial(_data_folder, folder, running))
+    yield Check("retry buffer", partial(_buffer, settings, folder))
     if embedded:
         yield Check("embedded mongod", _embedded)
     else:
@@ -100,6 +103,18 @@ def _data_folder(folder: DataFolder, running: SidecarState | None) -> Outcome:
         return Outcome(f"{folder.path}, in use by a sidecar that is starting")
     folder.close()
     return Outcome(str(folder.path))
+
+
+def _buffer(settings: Settings, folder: DataFolder) -> Outcome:
+    config = buffer_config(settings, folder.buffer)
+    try:
+        problems = tuple(examine_volume(config))
+    except VolumeTooSmall as error:
+        raise UserError(f"OTLP_MONGO_DATA_DIR: {error}") from error
+    except OSError as error:
+        reason = f"cannot look at the volume of {folder.buffer} ({error.strerror})"
+        raise UserError(f"OTLP_MONGO_DATA_DIR: {reason}; set a folder you may write") from error
+    return Outcome(f"{folder.buffer}, at most {format_bytes(config.max_bytes)}", problems)
 
 
 def _embedded() -> Outcome:

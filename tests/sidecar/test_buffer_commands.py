@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.sidecar.serving import PATIENCE, Serving, send_log, start
+from tests.sidecar.serving import COMMAND, PATIENCE, Serving, send_log, start
 
 pytestmark = pytest.mark.timeout(240)  # many processes, one after the other
 
@@ -115,3 +118,62 @@ def test_segment_that_is_locked_is_told_of_everywhere_and_comes_back(stopped: Se
     assert "files of the retry buffer cannot be read now" in log
     assert "all files of the retry buffer can be read again" in log
     assert not (buffer_folder(stopped) / "damaged").exists()
+
+
+def test_check_warns_of_a_bound_that_the_volume_cannot_hold_with_the_figures(tmp_path: Path) -> None:
+    result = run_command(tmp_path, "check", OTLP_MONGO_BUFFER_MAX_BYTES="16TiB", OTLP_MONGO_DATA_DIR="data")
+
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("warning  retry buffer: ")]
+    assert "may take 16,777,216.0 MiB, but the volume" in line
+    assert "left alone: the buffer is full at" in line
+    assert "ok       retry buffer: " in result.stdout
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Makes a file system of a given size. Needs the right to mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def make(size: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("no right to mount a file system")
+        return folder
+
+    yield make
+    subprocess.run(["umount", str(folder)], capture_output=True, check=False)
+
+
+def test_volume_smaller_than_the_reserve_takes_records(tmp_path: Path, tiny_disk: Callable[[str], Path]) -> None:
+    data = str(tiny_disk("24m"))
+
+    with start(tmp_path, MONGODB_URI=NOBODY_THERE, OTLP_MONGO_DATA_DIR=data) as sidecar:
+        sidecar.wait_until(lambda: (Path(data) / "sidecar.json").exists())
+        (tmp_path / "data").symlink_to(data)
+        sidecar.wait_until_ready()
+        assert [send_log(sidecar, text) for text in "abc"] == [200] * 3
+        assert sidecar.stop() == 0
+
+    assert "the retry buffer may take" in sidecar.log()
+
+
+def test_volume_too_small_for_a_buffer_is_refused_by_check_and_at_the_start(
+    tmp_path: Path, tiny_disk: Callable[[str], Path]
+) -> None:
+    data = str(tiny_disk("900k"))
+
+    checked = run_command(tmp_path, "check", OTLP_MONGO_DATA_DIR=data)
+    served = run_command(tmp_path, "serve", MONGODB_URI=NOBODY_THERE, OTLP_MONGO_DATA_DIR=data)
+
+    expected = f"OTLP_MONGO_DATA_DIR: the volume of {data}/buffer has 0.9 MiB, of which 0.1 MiB are left alone"
+    assert f"FAILED   retry buffer: {expected}" in checked.stdout
+    assert served.returncode == 1
+    assert expected in served.stderr
+
+
+def run_command(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTLP_MONGO_", "MONGODB_"))}
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, cwd=folder, env=inherited | variables, timeout=100
+    )

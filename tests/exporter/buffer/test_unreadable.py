@@ -9,6 +9,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,20 +146,28 @@ asyncio.run(main(pathlib.Path(sys.argv[1])))
 """
 
 
-async def test_backlog_of_more_segments_than_descriptors_is_opened_appended_to_and_replayed(tmp_path: Path) -> None:
-    async with opened(tmp_path, max_bytes=1 << 30, segment_bytes=40_000) as buffer:
-        for number in range(400):
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """A folder where an fsync costs nothing."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.mark.timeout(180)
+async def test_backlog_of_more_segments_than_descriptors_is_opened_appended_to_and_replayed(in_memory: Path) -> None:
+    async with opened(in_memory, max_bytes=1 << 30, segment_bytes=40_000) as buffer:
+        for number in range(410):
             await buffer.append(batch(number, 6000), "cloud")
-        count = len(segments(tmp_path))
+        count = len(segments(in_memory))
         connections = len(buffer._store._segments._connections)
 
-    done = await run(_FEW_DESCRIPTORS, tmp_path)
+    done = await run(_FEW_DESCRIPTORS, in_memory)
 
     assert count >= 200
     assert connections <= MOST_OPEN
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "400 0 410"
-    assert set_aside(tmp_path) == []
+    assert done.stdout.splitlines()[-1] == "410 0 420"
+    assert set_aside(in_memory) == []
 
 
 @pytest.mark.parametrize("kind", ["symlink", "folder", "pipe"])
@@ -322,7 +332,7 @@ async def test_batch_that_cannot_be_read_now_holds_up_no_other_and_comes_later(t
         late = await drain(buffer, "cloud")
 
     assert early == given[:2] + given[4:]
-    assert [file.reason for file in unreadable] == ["batch 4: made to fail with 266"]
+    assert "made to fail with 266" in unreadable[0].reason
     assert waiting == 2
     assert late == given[2:4]
 
