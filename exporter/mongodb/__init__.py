@@ -2,8 +2,8 @@
 
 `MongoDestination` is the whole. In it, `GroupCommit` puts calls together, `Inserter` sends them and sorts the answers,
 `SetUp` keeps collections and indexes as they should be; `error_codes` is the table of what MongoDB's errors mean, and
-`compatible` makes other services' replies into MongoDB's. Connection
-strings are checked by `connection_string`, shown by `secrets`, and their failures explained by `explain`.
+`compatible` makes other services' replies into MongoDB's. Connection strings are checked by `connection_string`, shown
+by `secrets`, and their failures explained by `explain`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import NetworkTimeout, OperationFailure, PyMongoError
 
 from exporter.mongodb import failures
 from exporter.mongodb.collections import Changes, Collections
@@ -98,6 +98,8 @@ class SetUp:
     def _tell_failure(self, error: PyMongoError, delay: float) -> None:
         if isinstance(error, OperationFailure):
             event = "the destination answers, but refuses us: its collections and indexes are made once it does not"
+        elif isinstance(error, NetworkTimeout):
+            event = "the destination gave no answer in time: its collections and indexes will be made once it does"
         else:
             event = "the destination cannot be reached: its collections and indexes will be made once it can"
         reason = self._redact(str(failures.from_exception(error).error))
