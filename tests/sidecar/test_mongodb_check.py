@@ -12,7 +12,10 @@ from exporter.mongodb import MongoConfig
 from exporter.mongodb.durability import deployment, weakness
 from sidecar.mongodb_check import MongoDBUnfit, examine
 
-pytestmark = pytest.mark.usefixtures("short_lived_clients")
+pytestmark = [
+    pytest.mark.usefixtures("short_lived_clients"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 _PATIENCE = timedelta(seconds=10)
 
 

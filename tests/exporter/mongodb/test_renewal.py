@@ -13,7 +13,10 @@ from exporter.mongodb.renewal import Renewal
 from exporter.telemetry import ExporterMetrics
 from tests.exporter.mongodb.documents import numbered
 
-pytestmark = pytest.mark.usefixtures("short_lived_clients")
+pytestmark = [
+    pytest.mark.usefixtures("short_lived_clients"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 Database = AsyncDatabase[dict[str, Any]]
 
 
