@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from exporter.batch import Batch
+    from exporter.progress import Progress
     from exporter.signals import Signal
 
 
@@ -38,6 +40,20 @@ class Documents:
     def __iter__(self) -> Iterator[bytes]:
         for index in range(len(self)):
             yield self[index]
+
+    @property
+    def size(self) -> int:
+        """Their bytes together; the buffer may hold others, too."""
+        return self.offsets[-1] - self.offsets[0]
+
+    def part(self, start: int, stop: int) -> Documents:
+        """Those from `start` to before `stop`, in the same buffer."""
+        return Documents(self.buffer, self.offsets[start : stop + 1])
+
+    def pick(self, indexes: Sequence[int]) -> Documents:
+        """Single ones of them, in a buffer of their own."""
+        picked = [self[index] for index in indexes]
+        return Documents(b"".join(picked), [0, *accumulate(map(len, picked))])
 
 
 class LargerThanAsked(Exception):
@@ -79,6 +95,9 @@ class InsertResult:
     inserted: int
     duplicates: int
     refusals: tuple[Refusal, ...] = ()
+    postponed: tuple[Refusal, ...] = ()
+    """Not taken now, but perhaps later (a throttled service). Only of a single command: `Destination.insert` tries
+    these again."""
 
 
 class Destination(Protocol):
@@ -86,8 +105,10 @@ class Destination(Protocol):
 
     name: str
 
-    async def insert(self, collection: str, documents: Documents) -> InsertResult:
-        """Store documents durably. A copy of one that is stored already counts as a duplicate.
+    async def insert(self, collection: str, documents: Documents, progress: Progress | None = None) -> InsertResult:
+        """Store documents durably, in pieces. A copy of one that is stored already counts as a duplicate.
+
+        `progress`: what an earlier call reached; this one goes on from there, and leaves in it what it reached.
 
         Raises:
             DestinationUnavailable: some may be stored and some not; inserting them again is safe.
@@ -95,7 +116,19 @@ class Destination(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Return if the destination takes writes now. Raises DestinationUnavailable."""
+        """Return if there is a server that takes writes. Raises DestinationUnavailable."""
+        ...
+
+    def answered_since(self, moment: float) -> bool:
+        """Whether an insert, of whoever, was answered as durable since then. `moment`: by `time.monotonic`."""
+        ...
+
+    def expected_seconds(self, documents: Documents) -> float:
+        """How long they will take at the speed that was measured lately. 0: they go in one command, or nobody knows."""
+        ...
+
+    async def diagnose(self) -> str:
+        """Why inserts may get no answer though the server gives one; empty when nothing is known. Takes a second."""
         ...
 
     async def returned(self) -> None:
@@ -167,11 +200,18 @@ class BatchBuffer(Protocol):
         ...
 
     async def oldest(
-        self, destination: str, limit: int, after: int = 0, *, max_bytes: int = READ_BYTES
+        self,
+        destination: str,
+        limit: int,
+        after: int = 0,
+        *,
+        max_bytes: int = READ_BYTES,
+        signals: Sequence[str] | None = None,
     ) -> Sequence[StoredBatch]:
         """The first `limit` batches behind position `after`, oldest first. Damaged ones are set aside, not returned.
 
         `max_bytes`: of their payloads together, which only a single batch exceeds.
+        `signals`: only batches of these, by name.
         """
         ...
 

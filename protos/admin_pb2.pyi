@@ -46,20 +46,36 @@ class UnreadableFile(_message.Message):
     def __init__(self, name: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Destination(_message.Message):
-    __slots__ = ("name", "configured", "healthy", "reason", "replay_paused", "backlog")
+    __slots__ = ("name", "configured", "healthy", "reason", "replay_paused", "backlog", "lanes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CONFIGURED_FIELD_NUMBER: _ClassVar[int]
     HEALTHY_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     REPLAY_PAUSED_FIELD_NUMBER: _ClassVar[int]
     BACKLOG_FIELD_NUMBER: _ClassVar[int]
+    LANES_FIELD_NUMBER: _ClassVar[int]
     name: str
     configured: bool
     healthy: bool
     reason: str
     replay_paused: bool
     backlog: Backlog
-    def __init__(self, name: _Optional[str] = ..., configured: _Optional[bool] = ..., healthy: _Optional[bool] = ..., reason: _Optional[str] = ..., replay_paused: _Optional[bool] = ..., backlog: _Optional[_Union[Backlog, _Mapping]] = ...) -> None: ...
+    lanes: _containers.RepeatedCompositeFieldContainer[Lane]
+    def __init__(self, name: _Optional[str] = ..., configured: _Optional[bool] = ..., healthy: _Optional[bool] = ..., reason: _Optional[str] = ..., replay_paused: _Optional[bool] = ..., backlog: _Optional[_Union[Backlog, _Mapping]] = ..., lanes: _Optional[_Iterable[_Union[Lane, _Mapping]]] = ...) -> None: ...
+
+class Lane(_message.Message):
+    __slots__ = ("signal", "healthy", "reason", "set_aside", "set_aside_reason")
+    SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    HEALTHY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SET_ASIDE_FIELD_NUMBER: _ClassVar[int]
+    SET_ASIDE_REASON_FIELD_NUMBER: _ClassVar[int]
+    signal: str
+    healthy: bool
+    reason: str
+    set_aside: int
+    set_aside_reason: str
+    def __init__(self, signal: _Optional[str] = ..., healthy: _Optional[bool] = ..., reason: _Optional[str] = ..., set_aside: _Optional[int] = ..., set_aside_reason: _Optional[str] = ...) -> None: ...
 
 class Backlog(_message.Message):
     __slots__ = ("batches", "records", "bytes", "oldest")

@@ -174,9 +174,12 @@ class Store:
         health = self._destinations[name].health()
         pipeline = self._started().pipelines[name]
         state = "reachable" if health.up else "unreachable"
-        # The first may be a mere timeout, and the second what is behind it.
-        if problems := dict.fromkeys(filter(None, (pipeline.breaker.reason, health.problem))):
-            state += f": {'; '.join(problems)}"
+        problems = "; ".join(pipeline.problems())
+        if health.problem not in problems:
+            # The first may be a mere timeout, and this what is behind it.
+            problems = "; ".join(filter(None, (problems, health.problem)))
+        if problems:
+            state += f": {problems}"
         if health.warning:
             state += f"; warning: {health.warning}"
         if backlog := pipeline.backlog.records:

@@ -1,4 +1,4 @@
-"""The circuit breaker: whether a destination is tried, and when a broken one is probed again."""
+"""The circuit breaker: whether a server, or one of its collections, is tried, and when a broken one is probed again."""
 
 from __future__ import annotations
 
@@ -22,19 +22,23 @@ class Backoff:
 
 
 class CircuitBreaker:
-    """Closed while a destination takes what it is given; open from the first failure until a probe succeeds."""
+    """Closed while all is taken; open from the first failure until a probe succeeds.
+
+    A probe is a batch that waits. Where none waits, the breaker is half open: it offers a trial, which the next live
+    batch takes while the others go on to the buffer.
+    """
 
     def __init__(
         self, backoff: Backoff, on_change: Callable[[bool, str], None] = lambda _closed, _reason: None
     ) -> None:
         self._backoff = backoff
         self._on_change = on_change
-        self._failures = 0
         self._reason = ""
-
-    @property
-    def closed(self) -> bool:
-        return self._failures == 0
+        self._offered = False
+        self._trials = 0
+        self.closed = True
+        self.failures = 0
+        """Since it was closed; 0 while it is."""
 
     @property
     def reason(self) -> str:
@@ -42,24 +46,52 @@ class CircuitBreaker:
         return self._reason
 
     def fail(self, reason: str) -> None:
-        """An insert failed. Failures while it is open already do not count: they are one outage."""
+        """A batch failed. Failures while it is open already do not count: they are one outage."""
         if self.closed:
-            self._failures = 1
+            self.closed = False
+            self.failures = 1
             self._reason = reason
             self._on_change(False, reason)
 
+    def explain(self, reason: str) -> None:
+        """What is behind the failure has been found out."""
+        if not self.closed:
+            self._reason = reason
+
     def probe_failed(self, reason: str) -> None:
         """The probe of an open breaker failed: the next one waits longer."""
-        self._failures += 1
-        self._reason = reason
+        if not self.closed:
+            self._offered = False
+            self.failures += 1
+            self._reason = reason
 
     def succeed(self) -> None:
-        """A probe succeeded: the destination is tried again."""
+        """A probe succeeded: what comes is tried again."""
         if not self.closed:
-            self._failures = 0
+            self.closed = True
+            self._offered = False
+            self.failures = 0
             self._reason = ""
             self._on_change(True, "")
 
     def next_probe(self) -> float:
         """Seconds to wait before the next probe."""
-        return self._backoff.delay(self._failures - 1)
+        return self._backoff.delay(self.failures - 1)
+
+    @property
+    def passable(self) -> bool:
+        """Whether a live batch would be let through."""
+        return self.closed or self._offered
+
+    def offer_trial(self) -> None:
+        """The next live batch may be the probe, unless one is on its way."""
+        self._offered = not self.closed and not self._trials
+
+    def take_trial(self) -> None:
+        """A live batch goes, and no other until `end_trial`."""
+        self._offered = False
+        self._trials += 1
+
+    def end_trial(self) -> None:
+        """It came back, whatever it brought."""
+        self._trials -= 1

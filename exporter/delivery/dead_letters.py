@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ from bson.int64 import Int64
 
 from exporter.batch import Batch
 from exporter.delivery.telemetry import DeliveryMetrics
-from exporter.errors import DestinationUnavailable
+from exporter.errors import DestinationUnavailable, Scope
 from exporter.interfaces import Destination, Documents, Refusal
 from exporter.signals import DEAD_LETTERS
 from exporter.transcode.extract import extract
@@ -35,6 +35,8 @@ KEPT_BY = {"keptBy": "otlp-mongo"}
 """What tells our documents from those of others."""
 _PART_BYTES = 15 << 20
 """Payload bytes in one document: under MongoDB's 16 MiB with room for the other fields."""
+_GROUP_BYTES = 8 << 20
+"""Letters that are in memory at a time, about."""
 _REASON_CHARACTERS = 4_000
 _REASONS_SHOWN = 3
 
@@ -55,7 +57,7 @@ class DeadLetters:
         Raises:
             DestinationUnavailable: some are not stored.
         """
-        await _store(destination, await asyncio.to_thread(_letters, batch, refusals))
+        await _store(destination, _letters(batch, refusals))
         self._metrics.dead_letters(destination.name, batch, len(refusals))
         reasons = _summary(refusals)
         _log.error(
@@ -73,7 +75,7 @@ class DeadLetters:
         Raises:
             DestinationUnavailable: it is not stored.
         """
-        await _store(destination, await asyncio.to_thread(_whole_letter, batch, reason))
+        await _store(destination, _whole_letter(batch, reason))
         self._metrics.dead_letters(destination.name, batch, batch.records)
         _log.error(
             "a batch that cannot be delivered was kept as a dead letter",
@@ -84,28 +86,28 @@ class DeadLetters:
         )
 
 
-async def _store(destination: Destination, letters: Documents) -> None:
-    result = await destination.insert(DEAD_LETTERS, letters)
-    if result.refusals:
-        raise DestinationUnavailable(
-            f"the collection {DEAD_LETTERS} refused a dead letter: {result.refusals[0].reason}; "
-            "remove the validator or unique index that it has"
-        )
+async def _store(destination: Destination, letters: Iterator[Mapping[str, Any]]) -> None:
+    """As many at a time as have room in memory: each holds its resource, which may be large."""
+    while documents := await asyncio.to_thread(_next_documents, letters):
+        result = await destination.insert(DEAD_LETTERS, documents)
+        if result.refusals:
+            raise DestinationUnavailable(
+                f"the collection {DEAD_LETTERS} refused a dead letter: {result.refusals[0].reason}; "
+                "remove the validator or unique index that it has",
+                Scope.BATCH,
+            )
 
 
-def _letters(batch: Batch, refusals: Sequence[Refusal]) -> Documents:
+def _letters(batch: Batch, refusals: Sequence[Refusal]) -> Iterator[Mapping[str, Any]]:
     by_index = {refusal.index: refusal for refusal in refusals}
     payloads = extract(batch.signal, batch.payload, by_index)
-    return _documents(
-        document
-        for (_, refusal), payload in zip(sorted(by_index.items()), payloads, strict=True)
-        for document in _letter(_uuid(batch.base_id + refusal.index), batch, 1, payload, refusal)
-    )
+    for (_, refusal), payload in zip(sorted(by_index.items()), payloads, strict=True):
+        yield from _letter(_uuid(batch.base_id + refusal.index), batch, 1, payload, refusal)
 
 
-def _whole_letter(batch: Batch, reason: str) -> Documents:
+def _whole_letter(batch: Batch, reason: str) -> Iterator[Mapping[str, Any]]:
     letter_id = {"batch": _uuid(batch.base_id)}
-    return _documents(_letter(letter_id, batch, batch.records, batch.payload, Refusal(0, 0, reason)))
+    return _letter(letter_id, batch, batch.records, batch.payload, Refusal(0, 0, reason))
 
 
 def _letter(
@@ -133,13 +135,15 @@ def _uuid(number: int) -> Binary:
     return Binary.from_uuid(uuid.UUID(int=number), UuidRepresentation.STANDARD)
 
 
-def _documents(documents: Iterable[dict[str, Any]]) -> Documents:
+def _next_documents(letters: Iterator[Mapping[str, Any]]) -> Documents | None:
     buffer = bytearray()
     offsets = [0]
-    for document in documents:
-        buffer += bson.encode(document)
+    for letter in letters:
+        buffer += bson.encode(letter)
         offsets.append(len(buffer))
-    return Documents(bytes(buffer), offsets)
+        if len(buffer) >= _GROUP_BYTES:
+            break
+    return Documents(bytes(buffer), offsets) if buffer else None
 
 
 def _summary(refusals: Sequence[Refusal]) -> str:

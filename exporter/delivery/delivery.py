@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import structlog
 
+from exporter.delivery.config import DeliveryConfig
 from exporter.delivery.dead_letters import DeadLetters
 from exporter.delivery.fan_out import FanOut
-from exporter.delivery.pipeline import DeliveryConfig, Pipeline
+from exporter.delivery.pipeline import Pipeline
 from exporter.delivery.replay import Replayer
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.interfaces import BatchBuffer, Destination, Transcoder
@@ -52,8 +53,8 @@ class Delivery:
 
     def wake(self) -> None:
         """Look for what waits in the buffer: there is more than before."""
-        for pipeline in self.pipelines.values():
-            pipeline.woken.set()
+        for replayer in self.replayers.values():
+            replayer.look_again()
 
     async def drained(self) -> None:
         """Return once nothing waits for any destination."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import structlog
+
 from exporter.batch import Batch
 from exporter.delivery.pipeline import Pipeline
 from exporter.errors import TooLarge, Unavailable
 from exporter.interfaces import ALL_TAKEN, Documents, ExportResult, Transcoder
 from exporter.transcode import inline
+
+_log = structlog.get_logger(__name__)
 
 
 class FanOut:
@@ -26,7 +30,8 @@ class FanOut:
             Unavailable: not durable for one of them at least; sending it again stores nothing twice.
             TooLarge: not durable for one of them, and never will be.
         """
-        documents = await self._transcode(batch) if any(p.breaker.closed for p in self._pipelines) else None
+        wanted = any(pipeline.wants(batch.signal) for pipeline in self._pipelines)
+        documents = await self._transcode(batch) if wanted else None
         if len(self._pipelines) == 1:
             return _result(await self._pipelines[0].deliver(batch, documents))
         outcomes = await asyncio.gather(
@@ -35,8 +40,13 @@ class FanOut:
         _raise_worst(outcomes)
         return _result("; ".join(outcome for outcome in outcomes if isinstance(outcome, str) and outcome))
 
-    async def _transcode(self, batch: Batch) -> Documents:
-        return await inline.run(self._transcoder, len(batch.payload), self._transcoder.transcode, batch)
+    async def _transcode(self, batch: Batch) -> Documents | None:
+        """None: it failed. Replay finds out what it is about the batch, which is safe in the buffer until then."""
+        try:
+            return await inline.run(self._transcoder, len(batch.payload), self._transcoder.transcode, batch)
+        except Exception:
+            _log.exception("a batch cannot be transcoded: it goes to the retry buffer", signal=batch.signal.name)
+            return None
 
 
 def _result(message: str) -> ExportResult:

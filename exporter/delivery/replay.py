@@ -1,10 +1,8 @@
-"""Replay: brings a destination's backlog from the retry buffer to the destination, oldest first.
+"""Replay of one destination's backlog: a `LaneReplay` for each signal, and the probes while the server takes nothing.
 
-One round at a time, bounded in bytes and batches, is on its way: live traffic shares the destination with at most
-that, and while there is any the rounds are smaller. While the breaker is open a round is a single batch, the probe,
-after a wait that grows with each failure and ends early when the driver sees the destination return. A batch leaves
-the buffer only after every record of it is stored or a dead letter, so that a crash at any point makes it come again,
-and its `_id`s make that harmless.
+Probes come after waits that grow with each failure and end early when the driver sees the server return. A probe is a
+small piece of a batch that waits, from another lane or batch each time. Where none waits, or replay is paused, the
+breaker is half open once the server answers: the next live batch is the probe, and the others go to the buffer.
 """
 
 from __future__ import annotations
@@ -12,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 
 import structlog
 
-from exporter.batch import Batch
-from exporter.delivery.pipeline import Pipeline
+from exporter.delivery.lane import Lane
+from exporter.delivery.lane_replay import LaneReplay
+from exporter.delivery.pipeline import Pipeline, Verdict
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.errors import DestinationUnavailable, Unavailable
 from exporter.interfaces import BatchBuffer, Transcoder
@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Replayer:
-    """Owns the task that replays one pipeline's backlog."""
+    """Owns the tasks that replay one pipeline's backlog."""
 
     def __init__(
         self,
@@ -39,140 +39,141 @@ class Replayer:
         tasks: Supervisor,
     ) -> None:
         self._pipeline = pipeline
-        self._buffer = buffer
-        self._transcoder = transcoder
         self._metrics = metrics
-        self._running = asyncio.Event()
-        self._running.set()
-        self._drained = asyncio.Event()
-        self._settled = asyncio.Event()
+        self._supervisor = tasks
+        self._lanes = [
+            LaneReplay(pipeline, lane, buffer, transcoder, self._on_brought) for lane in pipeline.lanes.values()
+        ]
+        self._turns = deque(self._lanes)
+        """The first one's batch is the next probe."""
+        self._paused = False
+        self._moved = asyncio.Event()
+        """Set when batches left the buffer."""
         self._progress = _Progress(pipeline.name)
-        self._tasks = tasks
-        self._task: SupervisedTask | None = None
+        self._tasks: list[SupervisedTask] = []
 
     def start(self) -> None:
-        self._task = self._tasks.start(f"replay {self._pipeline.name}", self._run)
+        name = self._pipeline.name
+        self._tasks = [
+            self._supervisor.start(f"replay {name} {replay.lane.signal.name}", replay.run) for replay in self._lanes
+        ]
+        self._tasks.append(self._supervisor.start(f"probe {name}", self._probe_when_open))
 
     async def stop(self) -> None:
-        """Stop after the round that is on its way was cut off. What was not brought over stays in the buffer."""
-        if self._task:
-            await self._task.stop()
-            self._task = None
+        """Stop, cutting off what is on its way. What was not brought over stays in the buffer."""
+        await asyncio.gather(*(task.stop() for task in self._tasks))
+        self._tasks.clear()
 
     @property
     def paused(self) -> bool:
-        return not self._running.is_set()
+        return self._paused
 
     def pause(self) -> None:
-        self._running.clear()
-        self._settled.set()
+        """Begin to bring nothing more over. Live batches, and finding out whether they can go, are not concerned."""
+        self._set_paused(True)
 
     def resume(self) -> None:
-        self._running.set()
+        """Go on, and try at once what was set aside."""
+        for replay in self._lanes:
+            replay.lane.aside.hurry()
+        self._set_paused(False)
+
+    def look_again(self) -> None:
+        """Batches that could not be read before may stand anywhere in the buffer: look through all of it."""
+        for replay in self._lanes:
+            replay.look_again()
 
     async def drained(self) -> None:
         """Return once nothing waits for the destination: only a replay that is not paused gets there."""
         while self._pipeline.backlog.batches:
-            self._drained.clear()
-            await self._drained.wait()
+            self._moved.clear()
+            await self._moved.wait()
 
     async def settled(self) -> None:
         """Return once nothing waits, or what waits cannot be brought over now."""
-        await self._settled.wait()
+        for replay in self._lanes:
+            replay.settled.clear()
+            replay.lane.woken.set()
+        await asyncio.gather(*(replay.settled.wait() for replay in self._lanes))
 
-    async def _run(self) -> None:
+    def _set_paused(self, paused: bool) -> None:
+        self._paused = paused
+        for replay in self._lanes:
+            replay.paused = paused
+            replay.lane.woken.set()
+        self._pipeline.changed.set()
+
+    async def _probe_when_open(self) -> None:
+        pipeline, breaker = self._pipeline, self._pipeline.breaker
         while True:
+            pipeline.changed.clear()
+            if breaker.closed:
+                await pipeline.changed.wait()
+                continue
+            async with asyncio.TaskGroup() as group:
+                explaining = group.create_task(self._explain())
+                try:
+                    await self._probe_once()
+                finally:
+                    explaining.cancel()
+
+    async def _probe_once(self) -> None:
+        """Wait for the next probe and make it. Returns when there may be another."""
+        pipeline, breaker = self._pipeline, self._pipeline.breaker
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(breaker.next_probe()):
+                await pipeline.destination.returned()
+        while pipeline.buffering:
+            # What failed just now is the best probe, and it is on its way to where it can be had.
+            pipeline.changed.clear()
+            await pipeline.changed.wait()
+        await asyncio.gather(*(replay.withdrawn.wait() for replay in self._lanes))
+        if await self._probe_lanes() or breaker.closed:
+            return
+        try:
+            await pipeline.destination.ping()
+        except DestinationUnavailable as error:
+            breaker.probe_failed(str(error))
+            return
+        pipeline.changed.clear()
+        if all(not replay.lane.breaker.closed for replay in self._lanes):
+            breaker.succeed()  # the server answers, and each collection is waited for by its lane
+            return
+        breaker.offer_trial()
+        await pipeline.changed.wait()
+
+    async def _probe_lanes(self) -> bool:
+        """Whether it is known now if the server takes writes. Lanes that are blocked come last."""
+        if self._paused:
+            return False
+        self._turns.rotate(-1)
+        for replay in sorted(self._turns, key=lambda replay: not replay.lane.breaker.closed):
             try:
-                await self._turn()
+                verdict = await replay.probe()
             except Unavailable as error:
                 _log.warning("the retry buffer cannot be read", destination=self._pipeline.name, reason=str(error))
-                await asyncio.sleep(error.retry_after)
+                continue
+            if verdict in (Verdict.PASSED, Verdict.SERVER):
+                return True
+        return False
 
-    async def _turn(self) -> None:
+    async def _explain(self) -> None:
+        """Find out why there is no answer, where that is all that is known."""
         pipeline = self._pipeline
-        await self._running.wait()
-        pipeline.woken.clear()
-        if not pipeline.breaker.closed:
-            self._note(stuck=True)
-            await self._probe()
+        if not pipeline.silent:
             return
-        try:
-            brought = await self._round(pipeline.config.replay_batches)
-        except DestinationUnavailable as error:
-            pipeline.breaker.fail(str(error))
-            return
-        if not brought:
-            self._note(stuck=False)
+        why = await pipeline.destination.diagnose()
+        if why and why not in pipeline.breaker.reason:
+            pipeline.breaker.explain(f"{pipeline.breaker.reason}: {why}")
+            _log.error("why the destination does not answer inserts", destination=pipeline.name, reason=why)
+
+    def _on_brought(self, lane: Lane, records: int) -> None:
+        self._metrics.replayed(self._pipeline.name, lane.signal, records)
+        left = self._pipeline.backlog
+        self._progress.add(records, left.records)
+        if not left.batches:
             self._progress.finish()
-            await pipeline.woken.wait()
-
-    async def _probe(self) -> None:
-        """Wait for the next probe of an open breaker, and make it."""
-        pipeline = self._pipeline
-        await self._wait_for_probe(pipeline.breaker.next_probe())
-        started = time.monotonic()
-        try:
-            if not await self._round(1):
-                await pipeline.destination.ping()
-            # Up, but too slow for live inserts: its records keep coming by way of the buffer until it has caught up.
-            while time.monotonic() - started > pipeline.config.insert_timeout:
-                started = time.monotonic()
-                if not await self._round(pipeline.config.replay_batches):
-                    break
-        except DestinationUnavailable as error:
-            pipeline.breaker.probe_failed(str(error))
-        else:
-            pipeline.breaker.succeed()
-
-    def _note(self, *, stuck: bool) -> None:
-        """Tell those who wait for the backlog's end how it stands. `stuck`: the destination does not take it now."""
-        drained = not self._pipeline.backlog.batches
-        _set(self._drained, drained)
-        _set(self._settled, drained or stuck)
-
-    async def _wait_for_probe(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._pipeline.destination.returned()
-
-    async def _round(self, batches: int) -> bool:
-        """Bring over the oldest batches. False when there were none.
-
-        Raises:
-            DestinationUnavailable: not all of them came over.
-        """
-        name = self._pipeline.name
-        stored = await self._buffer.oldest(name, batches, max_bytes=self._pipeline.next_round_bytes())
-        if not stored:
-            return False
-        self._note(stuck=False)
-        outcomes = await asyncio.gather(*(self._bring(item.batch) for item in stored), return_exceptions=True)
-        brought = [item for item, outcome in zip(stored, outcomes, strict=True) if outcome is None]
-        await self._buffer.remove(name, [item.position for item in brought])
-        for item in brought:
-            self._metrics.replayed(name, item.batch)
-        self._progress.add(sum(item.batch.records for item in brought), self._pipeline.backlog.records)
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
-        return True
-
-    async def _bring(self, batch: Batch) -> None:
-        pipeline = self._pipeline
-        try:
-            documents = await asyncio.to_thread(self._transcoder.transcode, batch)
-        except Exception as error:
-            # Whatever it is, the batches behind this one must not wait for it.
-            await pipeline.set_aside(batch, f"it cannot be transcoded: {error!r}")
-            return
-        await pipeline.insert(batch, documents, pipeline.config.replay_timeout)
-
-
-def _set(event: asyncio.Event, value: bool) -> None:
-    if value:
-        event.set()
-    else:
-        event.clear()
+        self._moved.set()
 
 
 class _Progress:

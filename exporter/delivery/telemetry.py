@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from exporter.batch import Batch
 from exporter.interfaces import Backlog, BatchBuffer
-from exporter.signals import SIGNALS
+from exporter.signals import SIGNALS, Signal
 
 _LABELS = ("destination", "signal")
 
@@ -43,23 +43,43 @@ class DeliveryMetrics:
             ("destination",),
             registry=registry,
         )
+        self._blocked = Gauge(
+            "otlp_mongo_exporter_signal_blocked",
+            "1 while a signal's batches go to the retry buffer though the destination is up",
+            _LABELS,
+            registry=registry,
+        )
+        self._aside = Gauge(
+            "otlp_mongo_exporter_batches_set_aside",
+            "Batches in the retry buffer that fail while others pass, and are tried again by themselves",
+            _LABELS,
+            registry=registry,
+        )
         for destination in destinations:
             self._open.labels(destination)
             for signal in SIGNALS:
+                self._blocked.labels(destination, signal)
+                self._aside.labels(destination, signal)
                 for counter in (self._buffered, self._replayed, self._dead_letters):
                     counter.labels(destination, signal)
 
     def buffered(self, destination: str, batch: Batch) -> None:
         self._buffered.labels(destination, batch.signal.name).inc(batch.records)
 
-    def replayed(self, destination: str, batch: Batch) -> None:
-        self._replayed.labels(destination, batch.signal.name).inc(batch.records)
+    def replayed(self, destination: str, signal: Signal, records: int) -> None:
+        self._replayed.labels(destination, signal.name).inc(records)
 
     def dead_letters(self, destination: str, batch: Batch, count: int) -> None:
         self._dead_letters.labels(destination, batch.signal.name).inc(count)
 
     def destination_open(self, destination: str, is_open: bool) -> None:
         self._open.labels(destination).set(is_open)
+
+    def signal_blocked(self, destination: str, signal: Signal, is_blocked: bool) -> None:
+        self._blocked.labels(destination, signal.name).set(is_blocked)
+
+    def set_aside(self, destination: str, signal: Signal, batches: int) -> None:
+        self._aside.labels(destination, signal.name).set(batches)
 
 
 class BacklogCollector(Collector):

@@ -64,6 +64,11 @@ class Chunk:
             before += len(run)
         return Chunk(self.first + start, runs)
 
+    @property
+    def size(self) -> int:
+        """Bytes of its documents."""
+        return sum(run.documents.offsets[run.stop] - run.documents.offsets[run.start] for run in self.runs)
+
     def halves(self) -> tuple[Chunk, Chunk]:
         """The first and the second half of its two or more documents."""
         half = len(self) // 2

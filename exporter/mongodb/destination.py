@@ -20,13 +20,17 @@ from exporter.mongodb.client import open_client
 from exporter.mongodb.collections import Collections
 from exporter.mongodb.config import MongoConfig
 from exporter.mongodb.connection import Connection
+from exporter.mongodb.diagnosis import why_no_answer
 from exporter.mongodb.durability import weakness
 from exporter.mongodb.explain import Step, explain, is_about_credentials, where_the_user_is_looked_for
 from exporter.mongodb.group_commit import GroupCommit
 from exporter.mongodb.inserter import Inserter, Written
+from exporter.mongodb.pace import Pace
+from exporter.mongodb.pieces import insert_in_pieces
 from exporter.mongodb.renewal import Renewal
 from exporter.mongodb.secrets import Redactor
 from exporter.mongodb.set_up import SetUp
+from exporter.progress import Progress
 from exporter.supervision import SupervisedTask, Supervisor
 from exporter.telemetry import ExporterMetrics
 
@@ -66,6 +70,7 @@ class MongoDestination:
         self._metrics = metrics.destination(config.name)
         self._redact = Redactor(config.uri)
         self._problem = ""
+        self._pace = Pace()
         self._groups: dict[str, GroupCommit] = {}
         self._running: Connection | None = None
         self._tasks = tasks or Supervisor()
@@ -138,15 +143,38 @@ class MongoDestination:
         up = self._running is not None and self._running.availability.up.is_set()
         return Health(up, self._problem, self._weakness)
 
-    async def insert(self, collection: str, documents: Documents) -> InsertResult:
-        """Store documents durably. A copy of one that is stored already counts as a duplicate.
+    async def insert(self, collection: str, documents: Documents, progress: Progress | None = None) -> InsertResult:
+        """Store documents durably, in pieces. A copy of one that is stored already counts as a duplicate.
+
+        `progress`: what an earlier call reached; this one goes on from there, and leaves in it what it reached.
 
         Raises:
             DestinationUnavailable: some may be stored and some not; inserting them again is safe.
         """
-        if not len(documents):
+        count = len(documents)
+        if not count:
             return _NOTHING
-        return await self._group(collection).insert(documents)
+        insert = self._group(collection).insert
+        if progress is None:
+            progress = Progress()
+        if not progress.reached and self._pace.fits(documents):
+            result = await insert(documents)
+            if not result.postponed:
+                return result
+            progress.settle(range(count), result)
+        return await insert_in_pieces(insert, documents, progress, self._pace)
+
+    def answered_since(self, moment: float) -> bool:
+        """Whether an insert, of whoever, was answered as durable since then. `moment`: by `time.monotonic`."""
+        return self._pace.answered_since(moment)
+
+    def expected_seconds(self, documents: Documents) -> float:
+        """How long they will take at the speed that was measured lately. 0: they go in one command, or nobody knows."""
+        return self._pace.expected_seconds(documents)
+
+    async def diagnose(self) -> str:
+        """Why inserts may get no answer though the server gives one; empty when nothing is known. Takes a second."""
+        return self._redact(await why_no_answer(self._get_running().client))
 
     async def ping(self) -> None:
         """Ask the server that takes writes for an answer.
@@ -217,7 +245,7 @@ class MongoDestination:
         client = await open_client(config, [availability])
         availability.watch(lambda: client.topology_description)
         database = client[config.database]
-        inserter = Inserter(database, config.timeout, Redactor(config.uri), self._metrics)
+        inserter = Inserter(database, config.timeout, Redactor(config.uri), self._metrics, self._pace)
         return Connection(client, database, availability, inserter, _build_set_up(config, database, availability))
 
     def _group(self, collection: str) -> GroupCommit:
@@ -237,13 +265,13 @@ class MongoDestination:
                 self._count(collection, parts, written)
                 return written
 
-            group = self._groups[collection] = GroupCommit(write, in_flight=self._config.inserts_in_flight)
+            group = self._groups[collection] = GroupCommit(write, self._pace, in_flight=self._config.inserts_in_flight)
         return group
 
     def _count(self, collection: str, parts: Sequence[Documents], written: Written) -> None:
         """Once for all calls of an insert: for each, it would be a good part of the time that a small one takes."""
         duplicates, refusals = len(written.duplicates), tuple(written.refusals)
-        inserted = sum(map(len, parts)) - duplicates - len(refusals)
+        inserted = sum(map(len, parts)) - duplicates - len(refusals) - len(written.postponed)
         self._metrics.stored(collection, InsertResult(inserted, duplicates, refusals))
 
     async def _ensure(self, running: Connection) -> Sequence[str]:
@@ -258,7 +286,7 @@ class MongoDestination:
         refused = explain(error).step is Step.AUTHENTICATION
         hint = where_the_user_is_looked_for(self._config.uri) if refused else ""
         self._problem = self._redact("; ".join(filter(None, (str(failure), hint))))
-        return type(failure)(self._problem)
+        return type(failure)(self._problem, failure.scope)
 
     def _on_availability(self, availability: Availability, up: bool) -> None:
         if self._running is None or self._running.availability is not availability:

@@ -18,16 +18,20 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from exporter.errors import DestinationMisconfigured, DestinationUnavailable
+from exporter.errors import DestinationMisconfigured, DestinationUnavailable, Scope
 from exporter.mongodb.error_codes import Meaning, meaning
 from exporter.mongodb.explain import explain, explain_reply
 from exporter.mongodb.explain import shorten as shorten
+from exporter.mongodb.scopes import scope_of
 
 _INDEX = re.compile(r"^E11000 duplicate key error collection: \S+ index: (\S+) dup key: ")
 """MongoDB's own words. Others use some of them, but do not name the index as it is called."""
 _UNKNOWN = re.compile(
     r"unknown|unsupported|unrecogni[sz]ed|not (?:yet )?(?:supported|implemented|recogni[sz]ed|allowed)", re.IGNORECASE
 )
+_THROTTLED = {16500, 449, 429}
+"""What Cosmos DB and Atlas answer when more comes than was paid for: RequestRateTooLarge, RateLimitExceeded."""
+_RETRY_AFTER = re.compile(r"RetryAfterMs\s*[=:]\s*(\d{1,7})")
 
 
 class Failure(NamedTuple):
@@ -43,26 +47,29 @@ def from_exception(error: PyMongoError) -> Failure:
     if isinstance(error, OperationFailure) and error.code is not None:
         return from_code(error.code, str(error))
     message = str(explain(error))
+    scope = Scope.SERVER
     match error:
         case ConfigurationError():
             return Failure("misconfigured", DestinationMisconfigured(message))
         case NotPrimaryError() | ServerSelectionTimeoutError():
             kind = "no_primary"
-        case NetworkTimeout() | WaitQueueTimeoutError():
+        case NetworkTimeout():
+            kind, scope = "timeout", Scope.SILENCE
+        case WaitQueueTimeoutError():
             kind = "timeout"
         case ConnectionFailure():
             kind = "network"
         case _:
-            kind = "server"
-    return Failure(kind, DestinationUnavailable(message))
+            kind, scope = "server", Scope.COLLECTION
+    return Failure(kind, DestinationUnavailable(message, scope))
 
 
 def from_code(code: int, message: str) -> Failure:
     """What an error of the server, of a command or of a document, tells about the destination."""
     explanation = explain_reply(code, message)
     if meaning(code) is Meaning.MISCONFIGURED:
-        return Failure("misconfigured", DestinationMisconfigured(str(explanation)))
-    return Failure("server", DestinationUnavailable(str(explanation)))
+        return Failure("misconfigured", DestinationMisconfigured(str(explanation), scope_of(code)))
+    return Failure("server", DestinationUnavailable(str(explanation), scope_of(code)))
 
 
 def from_write_concern_error(error: Mapping[str, Any]) -> Failure:
@@ -77,7 +84,7 @@ def from_write_concern_error(error: Mapping[str, Any]) -> Failure:
 def from_wrong_count(sent: int, inserted: int, refused: int) -> Failure:
     """MongoDB does not account for every document: what it did not mention may not be stored."""
     text = f"of {sent} documents, MongoDB says to have inserted {inserted} and refused {refused}"
-    return Failure("server", DestinationUnavailable(text))
+    return Failure("server", DestinationUnavailable(text, Scope.COLLECTION))
 
 
 def from_lookup(error: PyMongoError) -> Failure:
@@ -87,7 +94,7 @@ def from_lookup(error: PyMongoError) -> Failure:
         "a duplicate key error does not say which index it is about, and the documents' _ids could not be looked up "
         f"(the user needs the action find): {failure.error}"
     )
-    return Failure(failure.kind, type(failure.error)(text))
+    return Failure(failure.kind, type(failure.error)(text, failure.error.scope))
 
 
 def is_worth_repeating(error: PyMongoError) -> bool:
@@ -107,6 +114,17 @@ def is_about_content(error: PyMongoError) -> bool:
 def is_passing(code: int) -> bool:
     """Whether a document that was refused with this code may be taken later."""
     return meaning(code) in (Meaning.PASSING, Meaning.MISCONFIGURED)
+
+
+def is_throttled(code: int) -> bool:
+    """Whether a document was refused for the number of those that were sent, not for itself."""
+    return code in _THROTTLED
+
+
+def retry_after(message: str) -> float:
+    """Seconds that a service asks to wait for in the text of an error (Cosmos DB); 0 when it asks for nothing."""
+    found = _RETRY_AFTER.search(message)
+    return int(found[1]) / 1000 if found else 0.0
 
 
 def is_duplicate(code: int) -> bool:

@@ -13,16 +13,26 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import Protocol
 
-from exporter.errors import DestinationUnavailable
-from exporter.interfaces import Documents, InsertResult
-from exporter.mongodb.chunks import MAX_CHUNK_BYTES, MAX_CHUNK_DOCUMENTS
+from exporter.errors import DestinationUnavailable, Scope
+from exporter.interfaces import Documents, InsertResult, Refusal
 from exporter.mongodb.inserter import Written
 
 _WORTH_ITS_OWN = 0.5
 """The part of what an insert takes, in documents or bytes, that is not to wait for another to end."""
 
 Write = Callable[[Sequence[Documents]], Awaitable[Written]]
+
+
+class Limits(Protocol):
+    """The most that one insert takes."""
+
+    @property
+    def documents(self) -> int: ...
+
+    @property
+    def bytes(self) -> int: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -43,15 +53,14 @@ class GroupCommit:
     def __init__(
         self,
         write: Write,
+        limits: Limits,
         *,
         in_flight: int = 2,
-        max_documents: int = MAX_CHUNK_DOCUMENTS,
-        max_bytes: int = MAX_CHUNK_BYTES,
     ) -> None:
+        """`limits`: of a single insert; they change with what the destination is found to take."""
         self._write = write
+        self._limits = limits
         self._in_flight = in_flight
-        self._max_documents = max_documents
-        self._max_bytes = max_bytes
         self._waiting: deque[_Call] = deque()
         self._waiting_documents = 0
         self._waiting_bytes = 0
@@ -73,7 +82,7 @@ class GroupCommit:
         call = _Call(documents, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         self._waiting_documents += len(documents)
-        self._waiting_bytes += len(documents.buffer)
+        self._waiting_bytes += documents.size
         self._start_inserts()
         try:
             return await call.result
@@ -113,8 +122,8 @@ class GroupCommit:
         if not self._inserts:
             return True
         return len(self._inserts) < self._in_flight and (
-            self._waiting_documents >= self._max_documents * _WORTH_ITS_OWN
-            or self._waiting_bytes >= self._max_bytes * _WORTH_ITS_OWN
+            self._waiting_documents >= self._limits.documents * _WORTH_ITS_OWN
+            or self._waiting_bytes >= self._limits.bytes * _WORTH_ITS_OWN
         )
 
     def _insert_done(self, task: asyncio.Task[None]) -> None:
@@ -128,41 +137,71 @@ class GroupCommit:
             call = self._waiting[0]
             if not call.result.done():
                 count += len(call.documents)
-                size += len(call.documents.buffer)
-                if calls and (count > self._max_documents or size > self._max_bytes):
+                size += call.documents.size
+                if calls and (count > self._limits.documents or size > self._limits.bytes):
                     break
                 calls.append(call)
             self._waiting.popleft()
             self._waiting_documents -= len(call.documents)
-            self._waiting_bytes -= len(call.documents.buffer)
+            self._waiting_bytes -= call.documents.size
         return calls
 
     async def _insert(self, calls: Sequence[_Call]) -> None:
         try:
-            written = await self._write([call.documents for call in calls])
+            await self._write_and_give(calls)
         except asyncio.CancelledError:
             _fail(calls, DestinationUnavailable("the destination stopped before MongoDB answered"))
             raise
         except Exception as error:
             _fail(calls, error)
-            return
-        first = 0
-        for call in calls:
-            end = first + len(call.documents)
-            if not call.result.done():
-                call.result.set_result(_share(written, first, end))
-            first = end
+
+    async def _write_and_give(self, calls: Sequence[_Call]) -> None:
+        try:
+            _give(calls, await self._write([call.documents for call in calls]))
+        except DestinationUnavailable as error:
+            if error.scope is not Scope.COLLECTION or len(calls) == 1:
+                raise
+            await self._write_halves(calls)
+
+    async def _write_halves(self, calls: Sequence[_Call]) -> None:
+        """What was refused as a whole may be refused for one call's documents: the others shall not pay for them.
+
+        One of them is found by halving. Where both halves are refused it is for all.
+        """
+        half = len(calls) // 2
+        try:
+            _give(calls[:half], await self._write([call.documents for call in calls[:half]]))
+        except DestinationUnavailable:
+            _give(calls[half:], await self._write([call.documents for call in calls[half:]]))
+            await self._write_and_give(calls[:half])
+        else:
+            await self._write_and_give(calls[half:])
+
+
+def _give(calls: Sequence[_Call], written: Written) -> None:
+    """Each caller its share."""
+    first = 0
+    for call in calls:
+        end = first + len(call.documents)
+        if not call.result.done():
+            call.result.set_result(_share(written, first, end))
+        first = end
 
 
 def _share(written: Written, first: int, end: int) -> InsertResult:
     """The part of a result that belongs to the documents from `first` to `end`."""
-    if not written.duplicates and not written.refusals:
+    if not (written.duplicates or written.refusals or written.postponed):
         return InsertResult(end - first, 0)
     duplicates = bisect_left(written.duplicates, end) - bisect_left(written.duplicates, first)
+    refusals, postponed = (_slice(found, first, end) for found in (written.refusals, written.postponed))
+    inserted = end - first - duplicates - len(refusals) - len(postponed)
+    return InsertResult(inserted, duplicates, refusals, postponed)
+
+
+def _slice(refusals: Sequence[Refusal], first: int, end: int) -> tuple[Refusal, ...]:
     by_index = attrgetter("index")
-    begin, stop = (bisect_left(written.refusals, bound, key=by_index) for bound in (first, end))
-    refusals = tuple(replace(refusal, index=refusal.index - first) for refusal in written.refusals[begin:stop])
-    return InsertResult(end - first - duplicates - len(refusals), duplicates, refusals)
+    begin, stop = (bisect_left(refusals, bound, key=by_index) for bound in (first, end))
+    return tuple(replace(refusal, index=refusal.index - first) for refusal in refusals[begin:stop])
 
 
 def _fail(calls: Sequence[_Call] | deque[_Call], error: Exception) -> None:

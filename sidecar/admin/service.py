@@ -13,7 +13,7 @@ import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exporter.buffer import BufferState, Contents, RetryBuffer, UnknownFile
-from exporter.delivery import Delivery, LetterBox
+from exporter.delivery import Delivery, Lane, LetterBox
 from exporter.delivery.letter_box import Letter, UnknownLetter
 from exporter.errors import DestinationUnavailable, Unavailable
 from exporter.interfaces import Backlog
@@ -195,18 +195,21 @@ class AdminService(admin_pb2_grpc.AdminServicer):
             reason=problem,
             replay_paused=configured and self._delivery.replayers[name].paused,
             backlog=_backlog(backlog),
+            lanes=map(_lane, self._delivery.pipelines[name].lanes.values()) if configured else (),
         )
 
     def _problem(self, name: str) -> str:
         """Why a destination is not known to be well; empty when it is."""
         if name not in self._delivery.pipelines:
             return "no setting names it"
-        breaker = self._delivery.pipelines[name].breaker
-        if not breaker.closed:
-            return breaker.reason
+        pipeline = self._delivery.pipelines[name]
+        if not pipeline.breaker.closed:
+            return pipeline.breaker.reason
         if name not in self._destinations:
             return ""
         health = self._destinations[name].health()
+        if health.up and any(health.problem in problem for problem in pipeline.problems()):
+            return ""  # it is that of a single collection or batch
         return health.problem or ("" if health.up else "no server that takes writes has been found")
 
     def _is_stranded(self, name: str, backlog: Backlog) -> bool:
@@ -305,6 +308,16 @@ def _letter(destination: str, letter: Letter) -> pb.DeadLetter:
         code=letter.code,
         reason=letter.reason,
         payload=letter.payload,
+    )
+
+
+def _lane(lane: Lane) -> pb.Lane:
+    return pb.Lane(
+        signal=lane.signal.name,
+        healthy=lane.direct,
+        reason=lane.problem,
+        set_aside=len(lane.aside),
+        set_aside_reason=lane.aside.reasons,
     )
 
 

@@ -169,6 +169,8 @@ def _status(response: pb.GetStatusResponse) -> Iterator[str]:
         yield f"{files.damaged_files} files were set aside as damaged, {size}: otlp-mongo buffer damaged list"
     for file in files.unreadable:
         yield f"{file.name} cannot be read since {_date(file.since)} and is tried again: {file.reason}"
+    for destination in response.destinations:
+        yield from (f"{destination.name}: {problem}" for lane in destination.lanes for problem in _problems(lane))
 
 
 def _damaged_row(file: pb.DamagedFile) -> tuple[str, ...]:
@@ -187,6 +189,13 @@ def _date(timestamp: Timestamp) -> str:
     return timestamp.ToDatetime().isoformat(sep=" ", timespec="seconds") + " UTC"
 
 
+def _problems(lane: pb.Lane) -> Iterator[str]:
+    if not lane.healthy:
+        yield f"{lane.signal} go to the retry buffer: {lane.reason}"
+    if lane.set_aside:
+        yield f"{lane.set_aside} batches of {lane.signal} are set aside, and tried again: {lane.set_aside_reason}"
+
+
 def _status_row(destination: pb.Destination) -> tuple[str, ...]:
     backlog = destination.backlog
     age = time.time() - backlog.oldest.ToNanoseconds() / 1e9
@@ -203,7 +212,9 @@ def _status_row(destination: pb.Destination) -> tuple[str, ...]:
 
 def _progress(destination: pb.Destination) -> str:
     left = destination.backlog.records
-    state = "" if destination.healthy else f" ({destination.reason})"
+    problems = (problem for lane in destination.lanes for problem in _problems(lane))
+    reason = "; ".join(problems) if destination.healthy else destination.reason
+    state = f" ({reason})" if reason else ""
     return f"{destination.name}: {left} records left{state}" if left else f"{destination.name}: nothing waits"
 
 

@@ -21,6 +21,9 @@ class Proxy:
         self._answering = _set_event()
         self._accepting = True
         self._delay = 0.0
+        self._speed: float | None = None
+        self._free_at = 0.0
+        """When the throttled link has carried what it was given."""
         self._cut_after: int | None = None
 
     @property
@@ -71,6 +74,15 @@ class Proxy:
             self._delay = 0.0
 
     @asynccontextmanager
+    async def throttled(self, bytes_a_second: float) -> AsyncIterator[None]:
+        """Let through only so much of what is asked, over all connections together."""
+        self._speed = bytes_a_second
+        try:
+            yield
+        finally:
+            self._speed = None
+
+    @asynccontextmanager
     async def unanswered(self) -> AsyncIterator[None]:
         """Forward what is asked but no answers, and break every connection in the end."""
         self._answering.clear()
@@ -118,6 +130,10 @@ class Proxy:
             while data := await reader.read(_CHUNK):
                 await self._passing.wait()
                 cut_after = None
+                if self._speed and not answers:
+                    now = asyncio.get_running_loop().time()
+                    self._free_at = max(self._free_at, now) + len(data) / self._speed
+                    await asyncio.sleep(self._free_at - now)
                 if answers:
                     await self._answering.wait()
                     await asyncio.sleep(self._delay)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -13,7 +14,17 @@ from bson.codec_options import CodecOptions
 
 from exporter.batch import Batch, content_id
 from exporter.errors import Overloaded
-from exporter.interfaces import READ_BYTES, Backlog, Documents, InsertResult, Inspection, Refusal, StoredBatch
+from exporter.interfaces import (
+    READ_BYTES,
+    Backlog,
+    Documents,
+    InsertResult,
+    Inspection,
+    LargerThanAsked,
+    Refusal,
+    StoredBatch,
+)
+from exporter.progress import Progress
 from exporter.signals import TRACES, Signal
 
 _CODEC = CodecOptions[dict[str, object]](uuid_representation=UuidRepresentation.STANDARD)
@@ -32,14 +43,18 @@ class FakeTranscoder:
     def __init__(self) -> None:
         self.poison: set[int] = set()
         """Base ids of batches that cannot be transcoded."""
+        self.error: Exception = ValueError("poison")
 
     def inspect(self, signal: Signal, payload: bytes, within: int | None = None) -> Inspection:
         raise AssertionError("delivery inspects nothing")
 
     def transcode(self, batch: Batch, within: int | None = None) -> Documents:
         if batch.base_id in self.poison:
-            raise ValueError("poison")
-        return documents_of(str(batch.base_id + index) for index in range(batch.records))
+            raise self.error
+        documents = documents_of(str(batch.base_id + index) for index in range(batch.records))
+        if within is not None and documents.size > within:
+            raise LargerThanAsked
+        return documents
 
 
 def documents_of(ids: Iterable[object]) -> Documents:
@@ -58,6 +73,18 @@ class FakeDestination:
         self.stored: dict[str, dict[str, dict[str, object]]] = {}
         self.inserts = 0
         self.failure: Exception | None = None
+        self.failures: Mapping[str, Exception] = {}
+        """By collection, or by the `_id` of a document: what it fails with beside the others that pass."""
+        self.piece = 10**9
+        """Documents that it takes in one command."""
+        self.stalls_at: int | None = None
+        """It hangs once it has taken so many documents of a call, until `hang` is set."""
+        self.pings = 0
+        self.expected = 0.0
+        self.diagnosis = ""
+        self.commands: list[list[str]] = []
+        """The `_id`s of each command, in order."""
+        self._answered = 0.0
         self.hang = asyncio.Event()
         self.hang.set()
         self.refuse: Mapping[str, Refusal] = {}
@@ -66,19 +93,29 @@ class FakeDestination:
         self.insert_called = asyncio.Event()
         self.back = asyncio.Event()
 
-    async def insert(self, collection: str, documents: Documents) -> InsertResult:
+    async def insert(self, collection: str, documents: Documents, progress: Progress | None = None) -> InsertResult:
         assert not self.closed, "insert into a closed destination"
         self.inserts += 1
         self.insert_called.set()
-        await self.hang.wait()
-        await asyncio.sleep(0)
-        if self.failure:
-            raise self.failure
+        progress = progress or Progress()
+        while sent := progress.next(len(documents), self.piece):
+            if self.stalls_at is None or progress.reached >= self.stalls_at:
+                await self.hang.wait()
+            await asyncio.sleep(0)
+            progress.settle(sent, self._command(collection, documents.pick(sent)))
+        return progress.result(len(documents))
+
+    def _command(self, collection: str, documents: Documents) -> InsertResult:
+        decoded = [bson.decode(raw, _CODEC) for raw in documents]
+        ids = [str(document["_id"]) for document in decoded]
+        for failure in (self.failure, *(self.failures.get(key) for key in (collection, *ids))):
+            if failure:
+                raise failure
+        self.commands.append(ids)
+        self._answered = time.monotonic()
         kept = self.stored.setdefault(collection, {})
         refusals, duplicates = [], 0
-        for index, raw in enumerate(documents):
-            document = bson.decode(raw, _CODEC)
-            key = str(document["_id"])
+        for index, (key, document) in enumerate(zip(ids, decoded, strict=True)):
             if key in self.refuse:
                 refusals.append(replace(self.refuse[key], index=index))
             elif key in kept:
@@ -88,8 +125,18 @@ class FakeDestination:
         return InsertResult(len(documents) - duplicates - len(refusals), duplicates, tuple(refusals))
 
     async def ping(self) -> None:
+        self.pings += 1
         if self.failure:
             raise self.failure
+
+    def answered_since(self, moment: float) -> bool:
+        return self._answered > moment
+
+    def expected_seconds(self, documents: Documents) -> float:
+        return self.expected
+
+    async def diagnose(self) -> str:
+        return self.diagnosis
 
     async def returned(self) -> None:
         await self.back.wait()
@@ -105,6 +152,9 @@ class FakeBuffer:
         self.capacity = capacity
         self.waiting: dict[str, dict[int, Batch]] = {name: {} for name in destinations}
         self.appended = asyncio.Event()
+        self.failure: Exception | None = None
+        """What everything but `append` fails with."""
+        self.removals = 0
         self._last = 0
 
     async def append(self, batch: Batch, destination: str) -> None:
@@ -118,16 +168,31 @@ class FakeBuffer:
         self.appended.set()
 
     async def oldest(
-        self, destination: str, limit: int, after: int = 0, *, max_bytes: int = READ_BYTES
+        self,
+        destination: str,
+        limit: int,
+        after: int = 0,
+        *,
+        max_bytes: int = READ_BYTES,
+        signals: Sequence[str] | None = None,
     ) -> Sequence[StoredBatch]:
         await asyncio.sleep(0)
-        found = [StoredBatch(at, batch) for at, batch in self.waiting[destination].items() if at > after]
+        if self.failure:
+            raise self.failure
+        found = [
+            StoredBatch(at, batch)
+            for at, batch in self.waiting[destination].items()
+            if at > after and (signals is None or batch.signal.name in signals)
+        ]
         sizes = itertools.accumulate(len(item.batch.payload) for item in found)
         fitting = sum(size <= max_bytes for size in sizes)
         return found[: min(limit, max(fitting, 1))]
 
     async def remove(self, destination: str, positions: Sequence[int]) -> None:
         await asyncio.sleep(0)
+        self.removals += 1
+        if self.failure:
+            raise self.failure
         for position in positions:
             del self.waiting[destination][position]
 

@@ -7,9 +7,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from exporter.batch import Batch
+from exporter.delivery.config import DeliveryConfig
 from exporter.delivery.dead_letters import DeadLetters
 from exporter.delivery.fan_out import FanOut
-from exporter.delivery.pipeline import DeliveryConfig, Pipeline
+from exporter.delivery.pipeline import Pipeline
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.errors import DestinationUnavailable, Overloaded
 from tests.exporter.delivery.fakes import FakeBuffer, FakeDestination, FakeTranscoder, batch_of

@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from exporter.batch import Batch
 from exporter.delivery.breaker import Backoff
+from exporter.delivery.config import DeliveryConfig
 from exporter.delivery.dead_letters import DeadLetters
-from exporter.delivery.pipeline import DeliveryConfig, Pipeline
+from exporter.delivery.pipeline import Pipeline
 from exporter.delivery.replay import Replayer
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.errors import DestinationUnavailable
+from exporter.signals import TRACES
 from exporter.supervision import Supervisor
 from tests.exporter.delivery.fakes import FakeBuffer, FakeDestination, FakeTranscoder, batch_of
 
@@ -39,6 +42,9 @@ class Setup:
 
     async def drained(self) -> None:
         await asyncio.wait_for(self.replayer.drained(), timeout=5)
+
+    async def deliver(self, batch: Batch) -> str:
+        return await self.pipeline.deliver(batch, self.transcoder.transcode(batch))
 
     async def buffered(self, *batches: Batch) -> None:
         for batch in batches:
@@ -79,14 +85,19 @@ async def test_replay_destination_down_keeps_the_backlog_until_it_is_back() -> N
     assert setup.pipeline.breaker.closed
 
 
-async def test_replay_open_breaker_and_empty_buffer_is_closed_by_a_ping() -> None:
+async def test_replay_open_breaker_and_empty_buffer_lets_the_next_live_batch_try() -> None:
     setup = Setup()
+    live = batch_of()
 
     async with setup.running():
         setup.pipeline.breaker.fail("gone")
-        await until(lambda: setup.pipeline.breaker.closed)
+        await until(lambda: setup.pipeline.wants(TRACES))
+        closed_by_a_ping = setup.pipeline.breaker.closed
+        await setup.deliver(live)
 
-    assert setup.destination.inserts == 0
+    assert not closed_by_a_ping
+    assert setup.pipeline.breaker.closed
+    assert setup.destination.ids() == {str(live.base_id)}
 
 
 async def test_replay_destination_returns_probes_at_once_in_spite_of_a_long_wait() -> None:
@@ -131,19 +142,23 @@ async def test_replay_round_takes_no_more_bytes_than_it_may() -> None:
     assert under_way == 2
 
 
-async def test_replay_beside_live_inserts_takes_smaller_rounds() -> None:
+@pytest.mark.parametrize(("live", "under_way"), [(True, 2), (False, 6)])
+async def test_replay_beside_live_inserts_has_less_on_its_way(live: bool, under_way: int) -> None:
     setup = Setup(DeliveryConfig(replay_bytes=400, replay_bytes_beside_live=80))
-    live = batch_of(seed=99)
+    if live:
+        await setup.deliver(batch_of(seed=99))
+    before = setup.destination.inserts
     await setup.buffered(*(batch_of(seed=seed, size=40) for seed in range(6)))
-    await setup.pipeline.deliver(live, setup.transcoder.transcode(live))
-    rounds = []
+    setup.destination.hang.clear()
 
-    for _ in range(2):
-        setup.destination.inserts = 0
-        await setup.replayer._turn()
-        rounds.append(setup.destination.inserts)
+    async with setup.running():
+        await until(lambda: setup.destination.inserts - before >= under_way)
+        await asyncio.sleep(0.01)
+        inserts = setup.destination.inserts - before
+        setup.destination.hang.set()
+        await setup.drained()
 
-    assert rounds == [2, 4]
+    assert inserts == under_way
 
 
 async def test_replay_batch_that_cannot_be_transcoded_becomes_a_dead_letter_and_holds_nobody_up() -> None:
@@ -186,23 +201,23 @@ async def test_replay_stopped_in_the_middle_keeps_what_was_not_brought_over() ->
     assert setup.pipeline.backlog.batches == 1
 
 
-async def test_replay_slow_destination_is_drained_before_live_inserts_go_to_it_again() -> None:
-    setup = Setup(DeliveryConfig(insert_timeout=0, replay_bytes=40, backoff=Backoff(first=0.001, longest=0.002)))
+async def test_replay_probe_slower_than_a_live_insert_may_be_keeps_live_batches_away_until_drained() -> None:
+    setup = Setup(DeliveryConfig(insert_timeout=0.02, replay_bytes=40, backoff=Backoff(first=0.001, longest=0.002)))
     await setup.buffered(*(batch_of(seed=seed, size=40) for seed in range(5)))
     setup.pipeline.breaker.fail("took too long")
-    closed_with: list[int] = []
-    changed = setup.pipeline.breaker._on_change
-
-    def on_change(closed: bool, reason: str) -> None:
-        closed_with.append(setup.pipeline.backlog.batches)
-        changed(closed, reason)
-
-    setup.pipeline.breaker._on_change = on_change
+    setup.pipeline.breaker.failures = 10
+    setup.destination.hang.clear()
 
     async with setup.running():
+        await setup.destination.insert_called.wait()
+        await asyncio.sleep(0.03)
+        setup.destination.hang.set()
         await until(lambda: setup.pipeline.breaker.closed)
+        wanted_while_waiting = [setup.pipeline.wants(TRACES) for _ in range(1) if setup.pipeline.backlog.batches]
+        await setup.drained()
+        await until(lambda: setup.pipeline.wants(TRACES))
 
-    assert closed_with == [0]
+    assert wanted_while_waiting == [False]
 
 
 async def test_settled_destination_down_returns_with_the_backlog_still_there() -> None:

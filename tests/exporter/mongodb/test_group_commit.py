@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,6 +11,12 @@ from exporter.interfaces import Documents, InsertResult, Refusal
 from exporter.mongodb.group_commit import GroupCommit
 from exporter.mongodb.inserter import Written
 from tests.exporter.mongodb.documents import numbered
+
+
+@dataclass
+class _Limits:
+    documents: int = 4000
+    bytes: int = 8 << 20
 
 
 class _Gate:
@@ -41,7 +48,7 @@ async def _calls(group: GroupCommit, *counts: int) -> list[asyncio.Task[InsertRe
 
 async def test_insert_small_ones_while_one_is_in_flight_go_together_in_the_next() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=2)
+    group = GroupCommit(gate.write, _Limits(), in_flight=2)
 
     tasks = await _calls(group, 1, 2, 3, 4, 5)
     before = list(gate.inserts)
@@ -55,7 +62,7 @@ async def test_insert_small_ones_while_one_is_in_flight_go_together_in_the_next(
 
 async def test_insert_half_of_the_documents_of_an_insert_go_beside_one_in_flight() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=2, max_documents=10)
+    group = GroupCommit(gate.write, _Limits(documents=10), in_flight=2)
 
     tasks = await _calls(group, 1, 4, 1, 9)
     before = list(gate.inserts)
@@ -69,7 +76,7 @@ async def test_insert_half_of_the_documents_of_an_insert_go_beside_one_in_flight
 async def test_insert_half_of_the_bytes_of_an_insert_go_beside_one_in_flight() -> None:
     gate = _Gate()
     size = len(numbered([0]).buffer)
-    group = GroupCommit(gate.write, in_flight=2, max_bytes=10 * size)
+    group = GroupCommit(gate.write, _Limits(bytes=10 * size), in_flight=2)
 
     tasks = await _calls(group, 1, 4, 1)
     before = list(gate.inserts)
@@ -81,7 +88,7 @@ async def test_insert_half_of_the_bytes_of_an_insert_go_beside_one_in_flight() -
 
 async def test_insert_cancelled_ones_no_longer_count_as_waiting() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=2, max_documents=10)
+    group = GroupCommit(gate.write, _Limits(documents=10), in_flight=2)
     head, cancelled = await _calls(group, 1, 4)
     cancelled.cancel()
     gate.answer.set_result(Written((), ()))
@@ -99,7 +106,7 @@ async def test_insert_cancelled_ones_no_longer_count_as_waiting() -> None:
 
 async def test_insert_together_gives_each_caller_its_own_share() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=1)
+    group = GroupCommit(gate.write, _Limits(), in_flight=1)
     [head] = await _calls(group, 9)
     tasks = await _calls(group, 2, 3, 4)
 
@@ -116,7 +123,7 @@ async def test_insert_together_gives_each_caller_its_own_share() -> None:
 
 async def test_insert_more_than_the_limits_is_spread_over_inserts() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=1, max_documents=5)
+    group = GroupCommit(gate.write, _Limits(documents=5), in_flight=1)
     [head] = await _calls(group, 1)
     tasks = await _calls(group, 3, 2, 1, 9, 1)
 
@@ -128,7 +135,7 @@ async def test_insert_more_than_the_limits_is_spread_over_inserts() -> None:
 
 async def test_insert_that_fails_fails_all_its_callers_and_no_other() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=1)
+    group = GroupCommit(gate.write, _Limits(), in_flight=1)
     tasks = await _calls(group, 1, 2, 3)
 
     gate.answer.set_exception(DestinationUnavailable("no primary"))
@@ -143,7 +150,7 @@ async def test_insert_that_fails_fails_all_its_callers_and_no_other() -> None:
 
 async def test_insert_cancelled_in_flight_leaves_the_others_their_results() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=1)
+    group = GroupCommit(gate.write, _Limits(), in_flight=1)
     [head] = await _calls(group, 1)
     first, second = await _calls(group, 2, 3)
     gate.answer.set_result(Written([3], ()))
@@ -163,7 +170,7 @@ async def test_insert_cancelled_in_flight_leaves_the_others_their_results() -> N
 
 async def test_insert_whose_callers_are_all_cancelled_is_given_up_for_the_next() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=1)
+    group = GroupCommit(gate.write, _Limits(), in_flight=1)
     head, waiting = await _calls(group, 1, 2)
 
     head.cancel()
@@ -177,7 +184,7 @@ async def test_insert_whose_callers_are_all_cancelled_is_given_up_for_the_next()
 
 async def test_insert_cancelled_while_waiting_is_not_sent() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=1)
+    group = GroupCommit(gate.write, _Limits(), in_flight=1)
     head, waiting, last = await _calls(group, 1, 2, 3)
 
     waiting.cancel()
@@ -189,7 +196,7 @@ async def test_insert_cancelled_while_waiting_is_not_sent() -> None:
 
 async def test_stop_waits_for_what_is_in_flight_and_fails_what_waits() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=1)
+    group = GroupCommit(gate.write, _Limits(), in_flight=1)
     head, waiting = await _calls(group, 1, 2)
 
     stop = asyncio.create_task(group.stop(grace=30))
@@ -204,7 +211,7 @@ async def test_stop_waits_for_what_is_in_flight_and_fails_what_waits() -> None:
 
 async def test_stop_after_the_grace_cancels_and_fails_the_callers() -> None:
     gate = _Gate()
-    group = GroupCommit(gate.write, in_flight=1)
+    group = GroupCommit(gate.write, _Limits(), in_flight=1)
     [head] = await _calls(group, 1)
 
     await group.stop(grace=0.01)
@@ -215,7 +222,7 @@ async def test_stop_after_the_grace_cancels_and_fails_the_callers() -> None:
 
 
 async def test_insert_after_stop_is_refused() -> None:
-    group = GroupCommit(_Gate().write)
+    group = GroupCommit(_Gate().write, _Limits())
     await group.stop(grace=0)
 
     with pytest.raises(DestinationUnavailable, match="stopped"):
