@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node bench bench-quick bench-delivery bench-instructions chaos power-cuts attacks wheels protos lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node mongods bench bench-quick bench-delivery bench-instructions chaos power-cuts attacks wheels protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,11 @@ $(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
 	@command -v npm >/dev/null || { echo "the Node SDK is installed with npm, which is not there: https://nodejs.org" >&2; exit 1; }
 	npm ci --prefix $(NODE) --loglevel=error --no-fund --no-audit
 	@touch $@
+
+MONGODS := .cache/mongods
+
+mongods: $(READY) ## mongod 4.4, 5.0 and 6.0 for tests, a minute (x86-64 Linux; needs a C compiler)
+	$(BIN)/python -m tests.versions.prepare $(MONGODS)
 
 native: $(READY) ## Build the native transcoder and JSON converter anew, after a change (needs a C compiler)
 	$(BIN)/python setup.py --quiet build_ext --inplace

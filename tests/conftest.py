@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import shutil
-import tempfile
-import threading
 import uuid
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -21,8 +18,9 @@ from blockbuster import blockbuster_ctx
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
-from sidecar.embedded import EmbeddedMongod, EmbeddedMongodError, find_mongod
+from sidecar.embedded import EmbeddedMongodError, find_mongod
 from tests.disk.library import library_for_tests
+from tests.mongod import running
 
 pytest_plugins = ["tests.limits"]
 
@@ -67,8 +65,11 @@ def mongodb_uri() -> Iterator[str]:
         with _mongod_container(str(error)) as uri:
             yield uri
     else:
-        with _embedded_mongod(binary) as uri:
-            yield uri
+        try:
+            with running(binary) as uri:
+                yield uri
+        except EmbeddedMongodError as error:
+            _without_mongodb(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -106,39 +107,6 @@ async def database(
     """A database of the test's own, dropped after it. UUIDs are `uuid.UUID`, dates are in UTC."""
     yield mongodb_client[database_name]
     await mongodb_client.drop_database(database_name)
-
-
-@contextmanager
-def _embedded_mongod(binary: Path) -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="otlp-mongo-test-"))
-    # Fail points: faults of a real MongoDB on demand.
-    test_commands = ("--setParameter", "enableTestCommands=1")
-    mongod = EmbeddedMongod(folder, binary, cache_gigabytes=0.25, extra_arguments=test_commands)
-    try:
-        with _loop_in_thread() as loop:
-            asyncio.run_coroutine_threadsafe(mongod.start(), loop).result()
-            try:
-                yield mongod.uri
-            finally:
-                asyncio.run_coroutine_threadsafe(mongod.stop(), loop).result()
-    except EmbeddedMongodError as error:
-        _without_mongodb(str(error))
-    finally:
-        shutil.rmtree(folder)
-
-
-@contextmanager
-def _loop_in_thread() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop beside those of the tests, which last for one test each."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="embedded-mongod", daemon=True)
-    thread.start()
-    try:
-        yield loop
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from asyncio.subprocess import DEVNULL, Process
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import aiohttp
 from sidecar.embedded import EmbeddedMongod, find_mongod
 from tests.chaos.proxy import Proxy
 
-_COMMAND = (sys.executable, "-c", "from sidecar.cli import main; main()", "serve")
+_COMMAND = (sys.executable, "-c", "from sidecar.cli import main; main()")
 _FAIL_POINTS = ("--setParameter", "enableTestCommands=1")
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 40.0
@@ -49,12 +49,26 @@ class SidecarProcess:
         """Return once it is ready."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *_COMMAND, cwd=self._folder, env=self._environment, stdin=DEVNULL, stdout=log, stderr=log
+                *_COMMAND, "serve", cwd=self._folder, env=self._environment, stdin=DEVNULL, stdout=log, stderr=log
             )
         async with asyncio.timeout(_READY_SECONDS):
             while not await self.answers("/healthz"):
                 assert self._process.returncode is None, self.log.read_text()[-2000:]
                 await asyncio.sleep(0.02)
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """Another command with the same settings, beside it: exit code and output."""
+        process = await asyncio.create_subprocess_exec(
+            *_COMMAND, *arguments, cwd=self._folder, env=self._environment, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+        )
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return process.returncode or 0, output.decode()
 
     async def kill(self) -> None:
         assert self._process

@@ -1,0 +1,1 @@
+"""The sidecar against older MongoDBs, each a real mongod from a wheel (`make mongods`)."""
