@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node mongods bench bench-quick bench-delivery bench-instructions chaos power-cuts attacks wheels protos lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node mongods bench bench-quick bench-delivery bench-instructions chaos elections power-cuts attacks wheels protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -118,6 +118,9 @@ MINUTES ?= 10
 SEED ?= 1
 chaos: $(READY) ## Kill, pause, cut off and fill up everything for MINUTES, then count what is lost or doubled
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
+
+elections: $(READY) ## Kill, pause, cut off and depose the primaries of a replica set for MINUTES, then count likewise
+	$(BIN)/python -m tests.chaos --elections --minutes $(MINUTES) --seed $(SEED)
 
 power-cuts: $(READY) ## Cut the retry buffer's power at thousands of moments for MINUTES, then count (needs a C compiler)
 	$(BIN)/python -m tests.power_cut --minutes $(MINUTES) --seed $(SEED)

@@ -8,25 +8,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.run import run, small_disk
+from tests.chaos.run import run, run_elections, small_disk
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--elections", action="store_true", help="of a replica set, instead of everything else")
     arguments = parser.parse_args()
+    seed, seconds, every = arguments.seed, 60 * arguments.minutes, (0.3, 4.0)
     with tempfile.TemporaryDirectory(prefix="otlp-mongo-chaos-") as name, small_disk(Path(name)) as fillable:
-        outcome = asyncio.run(
-            run(
-                Path(name),
-                seed=arguments.seed,
-                seconds=60 * arguments.minutes,
-                every=(0.3, 4.0),
-                buffer="64MiB",
-                small_disk=fillable,
-            )
-        )
+        if arguments.elections:
+            running = run_elections(Path(name), seed=seed, seconds=seconds, every=every)
+        else:
+            running = run(Path(name), seed=seed, seconds=seconds, every=every, buffer="64MiB", small_disk=fillable)
+        outcome = asyncio.run(running)
         print("\n".join(outcome.lines()))
         if not outcome.verdict.good:
             print((Path(name) / "sidecar.log").read_text()[-20_000:], file=sys.stderr)

@@ -7,12 +7,12 @@ import contextlib
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from tests.chaos.proxy import Proxy
-from tests.chaos.world import Mongo, World, paused
+from tests.chaos.world import Mongo, World, paused, shuffled
 
 Fault = Callable[[World, random.Random], Awaitable[None]]
 
@@ -136,14 +136,6 @@ def table(*, small_disk: bool) -> Mapping[str, tuple[str, Fault]]:
     return faults
 
 
-def _shuffled(names: Iterable[str], rng: random.Random) -> Iterator[str]:
-    """Without end; every name once before any comes again."""
-    deck = list(names)
-    while True:
-        rng.shuffle(deck)
-        yield from deck
-
-
 async def wreak(
     world: World, seed: int, seconds: float, *, every: tuple[float, float], small_disk: bool = False
 ) -> Counter[str]:
@@ -161,7 +153,7 @@ async def wreak(
             busy.discard(target)
 
     async with asyncio.TaskGroup() as tasks:
-        for name in _shuffled(faults, rng):
+        for name in shuffled(faults, rng):
             target, fault = faults[name]
             fault_rng = random.Random(rng.random())
             if target not in busy:

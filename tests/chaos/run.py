@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.elections import elect, elections
 from tests.chaos.faults import wreak
 from tests.chaos.senders import Ledger, client, sending
 from tests.chaos.verdict import Verdict, judge, settled
@@ -30,13 +31,15 @@ class Outcome:
     faults: Counter[str]
     ledger: Ledger
     verdict: Verdict
+    elections: int = 0
+    """Of primaries, where there is a replica set."""
 
     def lines(self) -> Iterator[str]:
         """For people."""
         width = max(map(len, self.faults), default=0)
         for name, count in sorted(self.faults.items()):
             yield f"  {name.ljust(width)}  {count:4}"
-        yield f"faults: {self.faults.total()}"
+        yield f"faults: {self.faults.total()}" + (f", elections: {self.elections}" if self.elections else "")
         yield f"sent records: {self.ledger.sent.total()}, of which the sender gave up {self.ledger.given_up}"
         yield f"answers: {dict(self.ledger.answers.most_common())}"
         yield f"longest wait for an acknowledgement, retries included: {self.ledger.longest_wait:.1f} s"
@@ -53,6 +56,19 @@ async def run(
             faults = await wreak(processes, seed, seconds, every=every, small_disk=small_disk)
         await settled(processes)
         return Outcome(faults, ledger, await judge(processes, ledger))
+
+
+async def run_elections(folder: Path, *, seed: int, seconds: float, every: tuple[float, float]) -> Outcome:
+    """As `run`, before a replica set whose primary changes."""
+    ledger = Ledger()
+    async with elections(folder, **_SETTINGS) as processes:
+        before = await processes.replicas.term()
+        # Three mongods and their senders share the machine; the faults are what counts, not the load.
+        async with client(processes.grpc, processes.http) as sender, sending(sender, ledger, seed, senders=3):
+            faults = await elect(processes, seed, seconds, every=every)
+        await settled(processes)
+        elected = await processes.replicas.term() - before
+        return Outcome(faults, ledger, await judge(processes, ledger), elected)
 
 
 @contextmanager

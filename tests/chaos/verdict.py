@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import grpc.aio
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import AutoReconnect
 
 from exporter.signals import SIGNALS
 from protos import admin_pb2 as pb
 from protos.admin_pb2_grpc import AdminStub
 from tests.chaos.senders import Ledger
-from tests.chaos.world import World
+from tests.chaos.world import SidecarProcess
 
 _SETTLE_SECONDS = 120.0
 _SEGMENT = re.compile(r"segment-\d+\.sqlite\.\d+")
+
+
+class Judged(Protocol):
+    """What was under test."""
+
+    @property
+    def sidecar(self) -> SidecarProcess: ...
+
+    @property
+    def stores(self) -> Mapping[str, str]:
+        """URIs of MongoDBs, by name."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,7 @@ class Verdict:
         yield f"dead letters: {self.dead_letters}, segments of the buffer set aside: {self.set_aside}"
 
 
-async def settled(world: World) -> None:
+async def settled(world: Judged) -> None:
     """Return once nothing waits for any destination."""
     async with asyncio.timeout(_SETTLE_SECONDS), grpc.aio.insecure_channel(world.sidecar.admin_grpc) as channel:
         await channel.channel_ready()
@@ -57,26 +72,34 @@ async def settled(world: World) -> None:
             pass
 
 
-async def judge(world: World, ledger: Ledger) -> Verdict:
-    """Compare both databases with the ledger. The sidecar is settled."""
+async def judge(world: Judged, ledger: Ledger) -> Verdict:
+    """Compare every store with the ledger. The sidecar is settled."""
     stored: dict[str, int] = {}
     lost: Counter[str] = Counter()
     duplicated: Counter[str] = Counter()
     dead_letters = 0
-    for name, mongo in (("local", world.local), ("cloud", world.cloud)):
-        async with AsyncMongoClient[dict[str, Any]](mongo.mongod.uri) as client:
+    for name, uri in world.stores.items():
+        async with AsyncMongoClient[dict[str, Any]](uri) as client:
             database = client.otel
             dead_letters += await database.dead_letters.count_documents({})
             stored[name] = 0
             for signal in SIGNALS.values():
-                found = database[signal.collection].find({}, {"_id": False, "attributes.number": True})
-                counts = Counter([document["attributes"]["number"] async for document in found])
+                counts = await _counts(database[signal.collection])
                 stored[name] += counts.total()
                 lost[name] += len(ledger.acknowledged[signal.name] - counts.keys())
                 duplicated[name] += sum(count - 1 for count in counts.values())
     acknowledged = sum(len(numbers) for numbers in ledger.acknowledged.values())
     set_aside = await asyncio.to_thread(_segments_set_aside, world.sidecar.data / "buffer" / "damaged")
     return Verdict(acknowledged, stored, dict(lost), dict(duplicated), dead_letters, set_aside)
+
+
+async def _counts(collection: AsyncCollection[dict[str, Any]]) -> Counter[int]:
+    """How often each number is stored. Asked again when the primary of a replica set changes meanwhile."""
+    async with asyncio.timeout(_SETTLE_SECONDS):
+        while True:
+            with contextlib.suppress(AutoReconnect):
+                found = collection.find({}, {"_id": False, "attributes.number": True})
+                return Counter([document["attributes"]["number"] async for document in found])
 
 
 def _segments_set_aside(folder: Path) -> int:

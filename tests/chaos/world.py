@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,11 @@ class World:
         """The sidecar's endpoint by way of the link."""
         return f"127.0.0.1:{self.http_link.port}"
 
+    @property
+    def stores(self) -> Mapping[str, str]:
+        """URIs of the destinations past their links, by name."""
+        return {"local": self.local.mongod.uri, "cloud": self.cloud.mongod.uri}
+
 
 @asynccontextmanager
 async def world(folder: Path, *, cloud_arguments: Sequence[str] = (), **settings: str) -> AsyncIterator[World]:
@@ -185,6 +191,14 @@ async def world(folder: Path, *, cloud_arguments: Sequence[str] = (), **settings
     finally:
         await asyncio.gather(sidecar.end(), *(link.stop() for link in links))
         await asyncio.gather(local.stop(), cloud.stop())
+
+
+def shuffled(names: Iterable[str], rng: random.Random) -> Iterator[str]:
+    """Without end; every name once before any comes again."""
+    deck = list(names)
+    while True:
+        rng.shuffle(deck)
+        yield from deck
 
 
 def _port(endpoint: str) -> int:
