@@ -5,10 +5,11 @@ What this module exports is the public interface, and all that `receiver` may im
 
 from exporter.batch import Batch, BatchFactory
 from exporter.errors import ExporterError, MalformedPayload, Overloaded, TooLarge, Unavailable
-from exporter.interfaces import Exporter, ExportResult
+from exporter.interfaces import ALL_TAKEN, Exporter, ExportResult
 from exporter.signals import SIGNALS, Signal
 
 __all__ = [
+    "ALL_TAKEN",
     "SIGNALS",
     "Batch",
     "BatchFactory",

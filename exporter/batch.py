@@ -36,6 +36,8 @@ class Batch:
     records: int
     memory_bytes: int = 0
     """See `Inspection`; 0 where nobody looked."""
+    first_unix_nano: int = 0
+    """Likewise."""
 
 
 def content_id(signal: Signal, payload: bytes, unix_nano: int) -> int:
@@ -92,7 +94,9 @@ class BatchFactory:
             base_id = content_id(signal, payload, inspection.first_unix_nano)
         else:
             base_id = random_id(received)
-        return Batch(signal, payload, base_id, received, inspection.records, inspection.memory_bytes)
+        return Batch(
+            signal, payload, base_id, received, inspection.records, inspection.memory_bytes, inspection.first_unix_nano
+        )
 
     async def make_async(self, signal: Signal, payload: bytes) -> Batch:
         """As `make`, without holding up the event loop for long."""

@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from exporter import Signal
 from receiver.errors import Fault, describe, is_unforeseen
 from receiver.refusal_log import RefusalLog
+from receiver.retry_hints import RetryHints
 
 REQUEST_ID = "x-request-id"
 """HTTP header and gRPC metadata key of an id that the client chose."""
@@ -66,6 +67,7 @@ class Calls:
         self._refusals = refusals
         self._log = structlog.stdlib.get_logger(__name__)
         self._ids = RequestIds()
+        self._hints = RetryHints()
 
     def request_id(self, offered: str | bytes | None) -> str:
         """See `RequestIds.choose`."""
@@ -93,14 +95,16 @@ class Calls:
                 self._finish(call, CANCELLED, started)
                 raise
             # Something below was cancelled, not this request. Let through, it would leave the client without an answer.
-            answer = self._refuse(error)
+            answer = self._refuse(call, error)
         except Exception as error:  # the last line of defence: nothing may escape to the transports
-            answer = self._refuse(error)
+            answer = self._refuse(call, error)
+        else:
+            self._hints.served(client_of(call.peer))
         self._finish(call, answer.outcome if isinstance(answer, Fault) else _outcome(answer), started)
         return answer
 
-    def _refuse(self, error: BaseException) -> Fault:
-        fault = describe(error)
+    def _refuse(self, call: Call, error: BaseException) -> Fault:
+        fault = describe(error, wait=lambda most: self._hints.seconds(client_of(call.peer), most))
         with suppress(Exception):  # a log that cannot be written (disk full, pipe closed) must not change the answer
             self._refusals.write(fault.outcome, str(error), error if is_unforeseen(fault) else None)
         return fault
@@ -110,6 +114,11 @@ class Calls:
         self._metrics.answered(call.signal, call.transport, outcome, seconds)
         with suppress(Exception):  # as above
             self._log.debug("request answered", outcome=outcome, seconds=round(seconds, 6))
+
+
+def client_of(peer: str) -> str:
+    """The host of a peer, without the port that each connection has anew."""
+    return peer.rpartition(":")[0] or peer
 
 
 def _is_being_cancelled() -> bool:

@@ -6,7 +6,6 @@ Sources: OTLP specification 1.10 ("Failures", "OTLP/HTTP Response"); google/rpc/
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -89,8 +88,8 @@ class Fault:
         return status
 
     def retry_after(self) -> int | None:
-        """The delay as HTTP clients read it: whole seconds, rounded up."""
-        return None if self.retry_seconds is None else math.ceil(self.retry_seconds)
+        """The delay as HTTP clients read it: whole seconds."""
+        return None if self.retry_seconds is None else max(1, round(self.retry_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,16 @@ _UNFORESEEN = _Row(BaseException, grpc.StatusCode.UNAVAILABLE, HTTPStatus.SERVIC
 _STOPPED = _Row(asyncio.CancelledError, grpc.StatusCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
 
 
-def describe(error: BaseException, jitter: Callable[[], float] = random.random) -> Fault:
-    """What to tell a client for an error. `jitter`: uniform in [0, 1), so that a fleet does not return in step."""
+def describe(
+    error: BaseException,
+    jitter: Callable[[], float] = random.random,
+    wait: Callable[[float], float] = lambda most: most,
+) -> Fault:
+    """What to tell a client for an error.
+
+    `jitter`: uniform in [0, 1), so that a fleet does not return in step. `wait`: turns the longest time to wait, in
+    seconds, into that to tell.
+    """
     row = next((row for row in _TABLE if isinstance(error, row.error)), None)
     if row is not None:
         message = str(error)[:MAX_MESSAGE_CHARACTERS]
@@ -135,6 +142,7 @@ def describe(error: BaseException, jitter: Callable[[], float] = random.random) 
         retry, headers = _RETRY_UNKNOWN_SECONDS, {}
     if isinstance(error, ExporterError) and not message:
         message = row.outcome
+    retry = None if retry is None else wait(retry)
     return Fault(row.code, row.http_status, row.outcome, message, _spread(retry, jitter), headers)
 
 
@@ -151,10 +159,8 @@ def is_unforeseen(fault: Fault) -> bool:
 
 
 def _spread(seconds: float | None, jitter: Callable[[], float]) -> float | None:
-    """Up to a quarter more, and at least up to a second more: HTTP can tell whole seconds only."""
-    if seconds is None:
-        return None
-    return seconds + jitter() * max(1.0, seconds * _JITTER)
+    """Up to a quarter more."""
+    return None if seconds is None else seconds * (1.0 + jitter() * _JITTER)
 
 
 def _duration(seconds: float) -> Duration:

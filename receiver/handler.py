@@ -9,12 +9,14 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from exporter import Batch, BatchFactory, Exporter, ExportResult, Signal
+from exporter import ALL_TAKEN, Batch, BatchFactory, Exporter, ExportResult, Signal
 from receiver.admission import MemoryBudget, Reservation
 from receiver.arrivals import Arrivals
 from receiver.calls import Call, Calls
 from receiver.errors import Fault, PayloadTooLarge
 from receiver.memory import ProcessMemory
+from receiver.other_signal import refuse_if_other
+from receiver.otlp_json import Converted
 from receiver.refusal_log import RefusalLog
 from receiver.telemetry import ReceiverMetrics
 
@@ -58,10 +60,13 @@ class ExportHandler:
         """See `Calls.answer`; `work` ends in `export`."""
         return await self.calls.answer(call, work)
 
-    async def export(self, signal: Signal, payload: bytes, reservation: Reservation) -> Message:
+    async def export(
+        self, signal: Signal, payload: bytes, reservation: Reservation, converted: Converted | None = None
+    ) -> Message:
         """Take a payload. Returns the signal's export response.
 
         `reservation`: of the caller, for the payload's bytes; it grows by what the documents take.
+        `converted`: how the payload was made, if it came in another form.
 
         Raises:
             MalformedPayload: it is no export request of the signal.
@@ -71,8 +76,12 @@ class ExportHandler:
         """
         self._metrics.received_bytes[signal].inc(len(payload))
         batch = await self._batch(signal, payload)
+        if payload and not batch.first_unix_nano:
+            await refuse_if_other(signal, payload)
+        rejected = self._unreadable(signal, converted)
         if not batch.records:
-            return signal.response()
+            nothing = bool(payload) or (converted is not None and converted.nothing)
+            return _response(signal, _together(rejected, _nothing(signal) if nothing else ALL_TAKEN))
         if batch.records > self._max_records:
             raise PayloadTooLarge(
                 f"the request has {batch.records} records, more than the {self._max_records} that one may have: "
@@ -87,13 +96,35 @@ class ExportHandler:
         self._metrics.accepted_records[signal].inc(batch.records - result.rejected)
         if result.rejected:
             self._metrics.refused_records[signal].inc(result.rejected)
-        return _response(signal, result)
+        return _response(signal, _together(rejected, result))
+
+    def _unreadable(self, signal: Signal, converted: Converted | None) -> ExportResult:
+        """What the conversion to protobuf left out."""
+        if converted is None or not converted.mended:
+            return ALL_TAKEN
+        self._metrics.mended[signal].inc()
+        if not converted.rejected:
+            return ALL_TAKEN
+        self._metrics.refused_records[signal].inc(converted.rejected)
+        self.refusals.write("unreadable_records", converted.reason)
+        return ExportResult(converted.rejected, converted.reason)
 
     async def _batch(self, signal: Signal, payload: bytes) -> Batch:
         if len(payload) <= _LARGE_BYTES:
             return await self._batches.make_async(signal, payload)
         async with self._large:  # a core is left for everything else
             return await self._batches.make_async(signal, payload)
+
+
+def _together(first: ExportResult, second: ExportResult) -> ExportResult:
+    if first is ALL_TAKEN:
+        return second
+    messages = "; ".join(filter(None, (first.message, second.message)))
+    return ExportResult(first.rejected + second.rejected, messages)
+
+
+def _nothing(signal: Signal) -> ExportResult:
+    return ExportResult(message=f"the request has no {signal.record}s, though it is not empty: nothing was stored")
 
 
 def _response(signal: Signal, result: ExportResult) -> Message:

@@ -152,7 +152,8 @@ class HttpReceiver:
         with self._handler.reservation() as reservation:
             body = await read_body(request, reservation, self._handler.arrivals, max_bytes=self._max_request_bytes)
             reservation.grow_to(len(body) * encoding.memory_factor)
-            return await self._handler.export(signal, await encoding.payload(signal, body), reservation)
+            converted = await encoding.convert(signal, body)
+            return await self._handler.export(signal, converted.payload, reservation, converted)
 
     def _cannot_read(self, status: int, error: BaseException | None) -> web.Response:
         """The answer to what is no HTTP, or to what went wrong below us. Echoes nothing."""

@@ -41,10 +41,17 @@ class ReceiverMetrics:
             ["signal"],
             registry=registry,
         )
+        mended = Counter(
+            f"{_PREFIX}_mended_requests",
+            "Requests in JSON that had to be read otherwise than they were written",
+            ["signal"],
+            registry=registry,
+        )
         self._in_flight = Gauge(f"{_PREFIX}_in_flight_bytes", "Bytes of requests in flight", registry=registry)
         self.received_bytes = {signal: received.labels(name) for name, signal in SIGNALS.items()}
         self.accepted_records = {signal: accepted.labels(name) for name, signal in SIGNALS.items()}
         self.refused_records = {signal: refused.labels(name) for name, signal in SIGNALS.items()}
+        self.mended = {signal: mended.labels(name) for name, signal in SIGNALS.items()}
         self._bound_requests = cache(self._requests.labels)
         self._bound_durations = cache(self._duration.labels)
 

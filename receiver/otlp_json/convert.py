@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
 import orjson
+import structlog
 
 from exporter import MalformedPayload, Signal
+from receiver.otlp_json.mend import mend
+from receiver.otlp_json.repair import MARK, repaired
 from receiver.otlp_json.schema import schema_of
 from receiver.otlp_json.tables import Tables, tables_of
 from receiver.otlp_json.writer import Write, compile_writer
@@ -20,9 +24,25 @@ _NATIVE_INLINE_BYTES = 64 * 1024
 _REFERENCE_INLINE_BYTES = 8 * 1024
 """Bodies up to these sizes take 0.1 and 0.3 ms; at worst 2 ms, for doubles with large exponents. Handing one to a
 thread costs 50 to 100 µs of CPU time."""
-SECOND_LOOK_BYTES = 64 * 1024
-"""What the native converter refuses goes to the reference up to this size. That takes up to 85 bytes of memory for each
-and holds the interpreter's lock for a while: nobody may choose to have it done with 20 MiB."""
+MEND_BYTES = 1024 * 1024
+"""What the native converter refuses is mended, and then judged by the reference, up to this size. That takes up to 85
+bytes of memory for each and holds the interpreter's lock for a while: one body at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What became of a body."""
+
+    payload: bytes
+    """Its protobuf form."""
+    rejected: int = 0
+    """Records that could not be read and were left out."""
+    reason: str = ""
+    """Of the first of them."""
+    mended: bool = False
+    """Whether something had to be read otherwise than it was written."""
+    nothing: bool = False
+    """Whether there was something in the body, but nothing of the signal's."""
 
 
 class Native(Protocol):
@@ -34,14 +54,17 @@ class Native(Protocol):
 
 
 Compile = Callable[[Tables], Native]
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Converter:
-    """Converts by a native converter, if there is one; the reference judges and words what that one refuses."""
+    """Converts by a native converter, if there is one. What is refused is mended as far as its meaning is sure."""
 
     def __init__(self, compile_native: Compile | None) -> None:
         """`compile_native`: None for the reference alone."""
         self._native = cache(_compiling(compile_native)) if compile_native is not None else None
+        self._one_at_a_time = asyncio.Semaphore(1)
+        self._warned_of_base64 = False
         self._inline_bytes = _REFERENCE_INLINE_BYTES if compile_native is None else _NATIVE_INLINE_BYTES
 
     @property
@@ -59,45 +82,101 @@ class Converter:
         return 85 if self._native is None else 5
 
     def to_protobuf(self, signal: Signal, body: bytes) -> bytes:
+        """The protobuf form of an export request that is written exactly as the mapping has it.
+
+        Raises:
+            MalformedPayload: it is not, and where.
+        """
+        try:
+            return self._strictly(signal, body)
+        except Refused as refused:
+            if len(body) > MEND_BYTES:
+                raise _too_large_to_mend(signal, refused) from None
+            return by_reference(signal, body)
+
+    def convert(self, signal: Signal, body: bytes) -> Converted:
         """The protobuf form of an export request in JSON.
 
-        Takes CPU time in proportion to the body: on an event loop, use `to_protobuf_async`.
+        Takes CPU time in proportion to the body: on an event loop, use `convert_async`.
 
         Raises:
             MalformedPayload: it is no JSON, or not that of the signal's export request.
         """
-        if self._native is None:
-            return by_reference(signal, body)
         try:
-            return self._native(signal).convert(body)
-        except Refused as refused:
-            return _second_look(signal, body, refused)
+            return Converted(self._strictly(signal, body))
+        except (Refused, MalformedPayload) as refused:
+            return self._mended(signal, body, refused)
 
-    async def to_protobuf_async(self, signal: Signal, body: bytes) -> bytes:
-        """As `to_protobuf`, without holding up the event loop for long."""
-        if len(body) > self._inline_bytes:
-            return await asyncio.to_thread(self.to_protobuf, signal, body)
-        if self._native is None:
-            return by_reference(signal, body)
+    async def convert_async(self, signal: Signal, body: bytes) -> Converted:
+        """As `convert`, without holding up the event loop for long."""
+        refused: Refused | MalformedPayload
         try:
-            return self._native(signal).convert(body)
-        except Refused as refused:
-            return await asyncio.to_thread(_second_look, signal, body, refused)
+            if len(body) > self._inline_bytes:
+                return Converted(await asyncio.to_thread(self._strictly, signal, body))
+            return Converted(self._strictly(signal, body))
+        except (Refused, MalformedPayload) as error:
+            refused = error
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(self._mended, signal, body, refused)
+
+    async def convert_lines_async(self, signal: Signal, body: bytes) -> Converted:
+        """As `convert_async`, for several requests, one a line. Their protobuf forms, one behind the other, are one."""
+        parts = [
+            await self.convert_async(signal, line) for line in body.removeprefix(MARK).splitlines() if line.strip()
+        ]
+        return Converted(
+            b"".join(part.payload for part in parts),
+            sum(part.rejected for part in parts),
+            next((part.reason for part in parts if part.reason), ""),
+            any(part.mended for part in parts),
+        )
+
+    def _strictly(self, signal: Signal, body: bytes) -> bytes:
+        """Raises Refused or MalformedPayload."""
+        return by_reference(signal, body) if self._native is None else self._native(signal).convert(body)
+
+    def _mended(self, signal: Signal, body: bytes, refused: Refused | MalformedPayload) -> Converted:
+        """Raises MalformedPayload."""
+        text = repaired(body)
+        if text != body:
+            try:
+                return Converted(self._strictly(signal, text), mended=True)
+            except (Refused, MalformedPayload) as error:
+                refused = error
+        if len(text) > MEND_BYTES:
+            raise _too_large_to_mend(signal, refused)
+        schema = schema_of(signal.request.DESCRIPTOR)
+        document = _parse(text)
+        mending = mend(document, schema)
+        if mending.base64_ids:
+            self._warn_of_base64()
+        return Converted(_written(signal, document), mending.rejected, mending.reason, mended=True)
+
+    def _warn_of_base64(self) -> None:
+        if not self._warned_of_base64:
+            self._warned_of_base64 = True
+            _log.warning(
+                "ids came in base64, which OTLP's JSON has in hexadecimal digits: they are taken, but other receivers "
+                "will refuse them; said once"
+            )
 
 
 def by_reference(signal: Signal, body: bytes) -> bytes:
     """As `Converter.to_protobuf`, for much more time and memory."""
-    document = _parse(body)
+    return _written(signal, _parse(body))
+
+
+def _written(signal: Signal, document: Any) -> bytes:
     try:
         return _writer(signal)(document, 1)
     except Wrong as wrong:
         raise MalformedPayload(f"the JSON is no {_request_name(signal)}: {wrong}") from None
 
 
-def _second_look(signal: Signal, body: bytes, refused: Refused) -> bytes:
-    if len(body) <= SECOND_LOOK_BYTES:
-        return by_reference(signal, body)
-    raise MalformedPayload(
+def _too_large_to_mend(signal: Signal, refused: Refused | MalformedPayload) -> MalformedPayload:
+    if isinstance(refused, MalformedPayload):
+        return refused
+    return MalformedPayload(
         f"the JSON is no {_request_name(signal)}: {path_of(refused.path) or 'the body'} is not what it must be, or is "
         f"there twice (at byte {refused.offset})"
     )

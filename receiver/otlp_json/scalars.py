@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Callable
 
-from receiver.otlp_json.schema import FIXED32, Field, Integers, Kind
+from receiver.otlp_json.schema import FIXED32, Field, Integers, Kind, plain
 from receiver.otlp_json.wrong import Wrong
 
 Encode = Callable[[object], bytes | None]
@@ -88,7 +88,7 @@ def _enum(field: Field) -> Encode:
     def encode(value: object) -> bytes | None:
         if type(value) is not str:
             return varint(_integer(value, integers) & _UINT64_MASK)
-        if (known := numbers.get(value)) is not None:
+        if (known := numbers.get(value)) is not None or (known := numbers.get(plain(value))) is not None:
             return varint(known & _UINT64_MASK)
         if _INTEGER.fullmatch(value):
             return varint(_integer(value, integers) & _UINT64_MASK)

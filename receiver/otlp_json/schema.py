@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cache
+from itertools import takewhile
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -87,6 +88,7 @@ class Field:
     """The group of fields of which a message has one at most."""
     message: Message | None
     enum_numbers: dict[str, int]
+    """By the values' names, and by their `plain` ones, whole and without the words that they have in common."""
 
 
 @dataclass(slots=True, eq=False)
@@ -129,5 +131,18 @@ def _field(descriptor: FieldDescriptor, known: dict[str, Message]) -> Field:
         # A group of one, as protobuf makes of an `optional` field, excludes nothing.
         oneof=oneof.name if oneof is not None and len(oneof.fields) > 1 else None,
         message=_message(message, known) if message is not None else None,
-        enum_numbers={value.name: value.number for value in enum.values} if enum is not None else {},
+        enum_numbers=_spellings({value.name: value.number for value in enum.values}) if enum is not None else {},
     )
+
+
+def plain(name: str) -> str:
+    """An enum's name without case and separators: SDKs write SPAN_KIND_SERVER, Server, and what is between."""
+    return "".join(letter for letter in name if letter.isascii() and letter.isalnum()).lower()
+
+
+def _spellings(numbers: dict[str, int]) -> dict[str, int]:
+    words = {name: name.split("_") for name in numbers}
+    shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*words.values(), strict=False)))
+    short = {plain("_".join(words[name][shared:])): number for name, number in numbers.items()}
+    short.pop("", None)
+    return {**short, **{plain(name): number for name, number in numbers.items()}, **numbers}

@@ -56,7 +56,9 @@ def _message(message: Message, table: Mapping[str, Write]) -> Write:
         if type(document) is not dict:
             raise Wrong("an object", document)
         if depth > MAX_DEPTH:
-            raise Wrong(f"nested at most {MAX_DEPTH} messages deep", document)
+            raise Wrong(
+                f"nested at most {MAX_DEPTH} messages deep (31 maps or 47 arrays in each other, for a value)", document
+            )
         if oneofs and len(document) > 1:
             _check_oneofs(document, oneofs)
         parts = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _MOST_CHARACTERS = 64
+_LONG_PATH = 400
 
 
 class Wrong(Exception):
@@ -40,7 +41,8 @@ def path_of(places: Iterable[str | int]) -> str:
     path = ""
     for place in places:
         path += f"[{place}]" if isinstance(place, int) else ("." if path else "") + place[:_MOST_CHARACTERS]
-    return path
+    # The reason comes behind it, and is cut off sooner.
+    return path if len(path) <= _LONG_PATH else f"{path[: _LONG_PATH // 2]} ... {path[-_LONG_PATH // 2 :]}"
 
 
 def _described(value: object) -> str:

@@ -92,7 +92,7 @@ async def test_sdk_record_reaches_exporter(
 async def test_sdk_over_grpc_comes_back_when_retry_info_says(
     rig: Rig, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("receiver.errors.describe.__defaults__", (lambda: 0.0,))
+    monkeypatch.setattr("receiver.errors.describe.__defaults__", (lambda: 0.0, lambda most: most))
     rig.exporter.run(Unavailable("MongoDB is away", SHORT), Overloaded("full", SHORT), Unavailable("away", SHORT))
 
     async with asyncio.timeout(2.0):  # the SDK's own backoff would be 1 + 2 + 4 seconds

@@ -20,6 +20,7 @@ cdef enum:
     NOT_A_NUMBER = 0x7FF8
     INFINITE = 0x7FF0
     MINUS_INFINITE = 0xFFF0
+    MOST_PLAIN = 63  # letters of an enum's name
 
 
 cdef inline bint read_bare(State *s, JsonNumber *number) noexcept nogil:
@@ -97,6 +98,24 @@ cdef inline bint is_identifier(const Text *text) noexcept nogil:
     return text.size > 0
 
 
+cdef inline uint32_t find_plain(State *s, const FieldType *field, const Text *text) noexcept nogil:
+    """An enum's value by its name without case and separators. NONE: there is none."""
+    cdef uint8_t plain[MOST_PLAIN]
+    cdef size_t size = 0
+    cdef size_t i
+    cdef uint8_t letter
+    for i in range(text.size):
+        letter = text.data[i]
+        if c"A" <= letter <= c"Z":
+            letter |= 0x20
+        if c"a" <= letter <= c"z" or c"0" <= letter <= c"9":
+            if size == MOST_PLAIN:
+                return NONE
+            plain[size] = letter
+            size += 1
+    return find(s.schema, field.enum_names, plain, size)
+
+
 cdef inline bint read_enum(State *s, const FieldType *field, uint64_t *bits) noexcept nogil:
     """A number, or a name. False without an error: a name of the future, which is ignored."""
     cdef JsonNumber number
@@ -107,6 +126,10 @@ cdef inline bint read_enum(State *s, const FieldType *field, uint64_t *bits) noe
     if not read_text(s, &text):
         return False
     known = find(s.schema, field.enum_names, text.data, text.size)
+    if known != NONE:
+        bits[0] = <uint64_t><int64_t><int32_t>s.schema.keys[known].value
+        return True
+    known = find_plain(s, field, &text)
     if known != NONE:
         bits[0] = <uint64_t><int64_t><int32_t>s.schema.keys[known].value
         return True

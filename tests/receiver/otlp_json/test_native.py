@@ -10,14 +10,14 @@ import pytest
 
 from exporter import MalformedPayload
 from receiver.otlp_json import Converter
-from receiver.otlp_json.convert import SECOND_LOOK_BYTES, by_reference
+from receiver.otlp_json.convert import MEND_BYTES, by_reference
 from receiver.otlp_json.schema import Field, Integers, Kind, Message
 from receiver.otlp_json.tables import tables_of
 from receiver.otlp_json.wrong import path_of
 from tests.receiver.fakes import METRICS, TRACES
 from tests.receiver.otlp_json.converters import native
 
-PADDING = " " * SECOND_LOOK_BYTES
+PADDING = " " * MEND_BYTES
 STRAY_BYTES = 50_000
 """What other threads may allocate meanwhile."""
 BEYOND_SECOND_LOOK = pytest.mark.parametrize("padding", ["", PADDING], ids=["small", "large"])
@@ -118,18 +118,19 @@ async def test_large_body_leaves_the_event_loop_free(converter: Converter) -> No
     body = spans(*[json.dumps({"name": "GET /", "startTimeUnixNano": "1", "future": list(range(100))})] * 40_000)
     turns = 0
 
-    conversion = asyncio.ensure_future(converter.to_protobuf_async(TRACES, body.encode()))
+    conversion = asyncio.ensure_future(converter.convert_async(TRACES, body.encode()))
     while not conversion.done():
         await asyncio.sleep(0)
         turns += 1
 
-    assert await conversion
+    assert (await conversion).payload
     assert turns > 100
 
 
 async def test_small_wrong_body_is_judged_off_the_event_loop_as_well(converter: Converter) -> None:
-    with pytest.raises(MalformedPayload, match="must be a string, not the number 7"):
-        await converter.to_protobuf_async(TRACES, spans('{"name":7}').encode())
+    converted = await converter.convert_async(TRACES, spans('{"name":7}').encode())
+
+    assert "must be a string, not the number 7" in converted.reason
 
 
 ZEROS = "0" * 150_000
