@@ -14,7 +14,7 @@ to 256 MiB) for each segment, 256 batches or 16 MiB for each transaction, 4 MiB 
 thread for files and one to compress and check.
 
     append ──> buffer.py ──one thread──> store.py ──> admission.py   is there room?
-    oldest        │                          │
+    oldest    group_writer.py                │
     remove     codec.py                  writer.py ──> segments.py ──> segment.py ──> connections.py ──> SQLite
                                              │             │                              │
                                          rescue.py     trouble.py                     recovery.py, wal.py

@@ -16,10 +16,11 @@ from exporter.buffer.aside import DamagedFile
 from exporter.buffer.codec import Codec, Record
 from exporter.buffer.config import BufferConfig
 from exporter.buffer.errors import FILE_ERRORS, BufferUnavailable, Damaged, UnknownFile, describe
+from exporter.buffer.failures import SegmentFailed
 from exporter.buffer.file_system import FileSystem, RealFileSystem
+from exporter.buffer.group_writer import GroupWriter
 from exporter.buffer.report import BufferState, VerifyReport
 from exporter.buffer.restore import Contents
-from exporter.buffer.segment import SegmentFailed
 from exporter.buffer.store import Store
 from exporter.buffer.telemetry import BufferMetrics
 from exporter.interfaces import READ_BYTES, Backlog, StoredBatch
@@ -28,42 +29,28 @@ from exporter.supervision import Supervisor
 
 _log = structlog.get_logger(__name__)
 
-_GROUP_BATCHES = 256
-_GROUP_BYTES = 16 << 20
-"""Bounds of one transaction, so that its fsync does not take long."""
-_COMPANY_BATCHES = 8
-_COMPANY_BYTES = 64 << 10
-"""What makes a transaction's fixed cost (125 µs of CPU) small beside that of its batches."""
 _SMALL = 64 << 10
 """Bytes up to which compressing on the loop takes less time than going to a thread."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_Append = tuple[Record, str, asyncio.Future[None]]
-"""A batch, the destination that it is to wait for, and who waits for it to be written."""
 
 
 class RetryBuffer:
-    """A `BatchBuffer` in a folder. All file work is done in one thread, compressing and checking in another.
-
-    Appends that come while a transaction is being written share the next one, and its fsync. After one that was
-    shared, the next waits for company a moment longer.
-    """
+    """A `BatchBuffer` in a folder. All file work is done in one thread, compressing and checking in another."""
 
     def __init__(self, store: Store, files: ThreadPoolExecutor, commit_interval: float, tasks: Supervisor) -> None:
         self._store = store
         self._files = files
-        self._commit_interval = commit_interval
+        self._appends = GroupWriter(store, self._call, commit_interval)
         self._codec = Codec()
         self._codec_thread = ThreadPoolExecutor(1, "buffer-codec")
-        self._waiting: list[_Append] = []
-        self._wake = asyncio.Event()
         self._closing = False
         self._on_return: Callable[[], None] = _nobody
         self._troubled = asyncio.Event()
         self._restoring = asyncio.Lock()
         self._closed: asyncio.Task[None] | None = None
-        self._writer = tasks.start("retry buffer", self._write, may_return=True)
+        self._writer = tasks.start("retry buffer", self._appends.run, may_return=True)
         self._repairer = tasks.start("retry buffer files", self._try_again)
 
     @classmethod
@@ -104,10 +91,7 @@ class RetryBuffer:
         record = await self._encode(batch)
         if self._closing:
             raise BufferUnavailable("the retry buffer is closed")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((record, destination, done))
-        self._wake.set()
-        await done
+        await self._appends.write(record, destination)
 
     async def oldest(
         self,
@@ -224,7 +208,7 @@ class RetryBuffer:
 
     async def _close(self) -> None:
         self._closing = True
-        self._wake.set()
+        self._appends.finish()
         try:
             await self._repairer.stop()
             await self._writer.finish()
@@ -234,7 +218,7 @@ class RetryBuffer:
             except Exception:
                 _log.exception("the retry buffer could not be closed as it should")
             finally:
-                self._refuse(self._waiting, BufferUnavailable("the retry buffer is closed"))
+                self._appends.give_up()
                 self._files.shutdown(wait=False)
                 self._codec_thread.shutdown(wait=False)
 
@@ -288,78 +272,6 @@ class RetryBuffer:
             return [(position, decode(record)) for position, record in found]
 
         return await asyncio.get_running_loop().run_in_executor(self._codec_thread, decode_all)
-
-    async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = 0.0
-        if self._waiting:
-            self._wake.set()  # started again after a failure, before which they had come
-        while self._waiting or not self._closing:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                if loop.time() < due:
-                    await self._gather(due)
-                due = loop.time() + self._commit_interval
-                group = self._next_group()
-                await self._write_group(group)
-                if len(group) == 1:
-                    due = 0.0  # a sender that waits for each answer would wait for nobody
-
-    async def _gather(self, due: float) -> None:
-        """Let more batches come, until there are enough or the buffer closes."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(due):
-                while not self._closing and not self._is_company():
-                    await self._wake.wait()
-                    self._wake.clear()
-
-    def _is_company(self) -> bool:
-        """Whether what waits is worth a transaction of its own."""
-        return len(self._waiting) >= _COMPANY_BATCHES or (
-            sum(len(record.data) for record, _, _ in self._waiting) >= _COMPANY_BYTES
-        )
-
-    async def _write_group(self, group: Sequence[_Append]) -> None:
-        items = [(record, destination) for record, destination, _ in group]
-        try:
-            outcomes = await self._call(self._store.append, items)
-        except Exception:
-            # A defect must not leave callers waiting for ever: they are told to come again.
-            _log.exception("writing to the retry buffer failed unexpectedly")
-            self._refuse(group, BufferUnavailable("writing to the retry buffer failed unexpectedly"))
-            return
-        except BaseException:
-            self._refuse(group, BufferUnavailable("writing to the retry buffer was broken off"))
-            raise
-        for (_, _, done), outcome in zip(group, outcomes, strict=True):
-            if done.done():
-                continue  # its caller was cancelled
-            if outcome is None:
-                done.set_result(None)
-            else:
-                done.set_exception(outcome)
-        if self._store.untidy:
-            try:
-                await self._call(self._store.tidy)
-            except Exception:
-                _log.exception("the retry buffer's log could not be brought into its database")
-
-    @staticmethod
-    def _refuse(group: Sequence[_Append], error: BufferUnavailable) -> None:
-        for _, _, done in group:
-            if not done.done():
-                done.set_exception(error)
-
-    def _next_group(self) -> Sequence[_Append]:
-        size = count = 0
-        for record, _, _ in self._waiting[:_GROUP_BATCHES]:
-            size += len(record.data)
-            if count and size > _GROUP_BYTES:
-                break
-            count += 1
-        group, self._waiting = self._waiting[:count], self._waiting[count:]
-        return group
 
 
 def _nobody() -> None:

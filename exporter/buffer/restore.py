@@ -16,9 +16,9 @@ from pathlib import Path
 from exporter.buffer import files, schema, wal
 from exporter.buffer.admission import Admission
 from exporter.buffer.errors import FILE_ERRORS, Damaged, describe
+from exporter.buffer.failures import SegmentFailed
 from exporter.buffer.folder import Folder
 from exporter.buffer.rescue import Rescue, Rescued
-from exporter.buffer.segment import SegmentFailed
 from exporter.buffer.segments import Segments
 from exporter.buffer.writer import Writer
 

@@ -11,15 +11,16 @@ import contextlib
 import errno
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from exporter.buffer import files, schema
 from exporter.buffer.codec import Record
 from exporter.buffer.connections import Connections
-from exporter.buffer.errors import FILE_ERRORS, Damaged, FileError, describe, is_proof_of_damage, is_short_read
+from exporter.buffer.errors import FILE_ERRORS, FileError, is_proof_of_damage, is_short_read
+from exporter.buffer.failures import RowDamaged, SegmentDamaged, SegmentFailed
 from exporter.buffer.file_system import FileSystem
+from exporter.buffer.segment_state import State, as_number
 from exporter.interfaces import Backlog
 from exporter.signals import SIGNALS
 
@@ -29,42 +30,6 @@ _MAX_WAL = 4 << 20
 _TRANSACTION_BYTES = 32 << 10
 """What a transaction writes to the log beside the payloads, roughly."""
 _NONE = Backlog()
-
-
-class SegmentDamaged(Damaged):
-    """A segment's file was read, and SQLite or its own counts say that it is wrong."""
-
-    def __init__(self, segment: Segment, reason: str) -> None:
-        super().__init__(reason)
-        self.segment = segment
-
-
-class RowDamaged(Damaged):
-    """A single batch is not what was written."""
-
-
-class SegmentFailed(Exception):
-    """A segment's file could not be read or written now, for a reason that is not in it. Its text is the reason's."""
-
-    def __init__(self, segment: Segment, cause: FileError) -> None:
-        super().__init__(describe(cause))
-        self.segment = segment
-        self.cause = cause
-
-
-@dataclass(slots=True)
-class _State:
-    """What memory knows of a segment; a transaction works on a copy."""
-
-    waiting: dict[str, Backlog] = field(default_factory=dict)
-    last_row: int = 0
-    first_id: bytes = b"\xff" * 16
-    last_id: bytes = b""
-    unwritten: set[tuple[str, int]] = field(default_factory=set)
-    """What no longer waits, but could not be deleted yet: destination and row."""
-
-    def copy(self) -> _State:
-        return replace(self, waiting=dict(self.waiting), unwritten=set(self.unwritten))
 
 
 class Segment:
@@ -82,7 +47,7 @@ class Segment:
         self._connections = connections
         self._system = system
         self._wal = files.beside(file, "-wal")
-        self._state = self._staged = _State()
+        self._state = self._staged = State()
         self.passes_over: set[int] = set()
         """Rows that cannot be read now, and are left alone."""
         self._logged = 0
@@ -232,7 +197,7 @@ class Segment:
         )
         gone = self._state.unwritten | self._owed
         return [
-            (row, _number(size))
+            (row, as_number(size))
             for row, size in found
             if row not in self.passes_over and (destination, row) not in gone
         ][:limit]
@@ -347,7 +312,7 @@ class Segment:
     def _is_pending(self, row: int, destination: str) -> bool:
         return bool(self._query("SELECT 1 FROM pending WHERE destination = ? AND row = ?", destination, row))
 
-    def _load(self) -> _State:
+    def _load(self) -> State:
         last_row = self._query("SELECT max(row) FROM batches")[0][0] or 0
         first_id = self._query("SELECT min(base_id) FROM batches")[0][0]
         last_id = self._query("SELECT max(base_id) FROM batches")[0][0]
@@ -359,7 +324,7 @@ class Segment:
             raise SegmentDamaged(self, "its counts are not numbers")
         if not all(isinstance(name, str) for name, *_ in counts):
             raise SegmentDamaged(self, "its destinations are not names")
-        return _State(
+        return State(
             {
                 name: Backlog(batches, records, size, self._oldest(name, ()) if batches else 0)
                 for name, batches, records, size in counts
@@ -377,7 +342,7 @@ class Segment:
             destination,
             len(unwritten) + 1,
         )
-        return next((_number(received) for row, received in found if row not in unwritten), 0)
+        return next((as_number(received) for row, received in found if row not in unwritten), 0)
 
     def _without(self, destination: str, rows: Sequence[int]) -> Backlog:
         """What waits for a destination now that these rows do not."""
@@ -387,7 +352,7 @@ class Segment:
         records = size = 0
         for row in rows:
             for batch_records, stored in self._query("SELECT records, stored FROM batches WHERE row = ?", row):
-                records, size = records + _number(batch_records), size + _number(stored)
+                records, size = records + as_number(batch_records), size + as_number(stored)
         unwritten = {row for name, row in self._state.unwritten if name == destination}.union(rows)
         return Backlog(
             before.batches - len(rows),
@@ -414,8 +379,3 @@ class Segment:
         except OSError:
             return True
         return main > 0
-
-
-def _number(value: object) -> int:
-    """A number that comes from a file, where it may have become anything."""
-    return value if isinstance(value, int) else 0

@@ -12,10 +12,11 @@ import structlog
 from exporter.buffer import files, schema
 from exporter.buffer.connections import Connections
 from exporter.buffer.errors import FILE_ERRORS, Damaged, describe
+from exporter.buffer.failures import SegmentDamaged, SegmentFailed
 from exporter.buffer.folder import Folder
 from exporter.buffer.recovery import Recovery
 from exporter.buffer.rescue import Rescue
-from exporter.buffer.segment import Segment, SegmentDamaged, SegmentFailed
+from exporter.buffer.segment import Segment
 from exporter.buffer.telemetry import BufferMetrics
 from exporter.buffer.trouble import Troubles
 

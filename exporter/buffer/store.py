@@ -13,11 +13,12 @@ from exporter.buffer.aside import DamagedFile
 from exporter.buffer.codec import Record
 from exporter.buffer.config import BufferConfig
 from exporter.buffer.errors import FILE_ERRORS, BatchTooLarge, BufferFull, Damaged, FileError, Refused, refusal
+from exporter.buffer.failures import RowDamaged, SegmentDamaged, SegmentFailed
 from exporter.buffer.file_system import FileSystem
 from exporter.buffer.folder import Folder
 from exporter.buffer.report import BufferState, VerifyReport
 from exporter.buffer.restore import Restoration, Restorer
-from exporter.buffer.segment import RowDamaged, Segment, SegmentDamaged, SegmentFailed
+from exporter.buffer.segment import Segment
 from exporter.buffer.segments import Segments
 from exporter.buffer.telemetry import BufferMetrics
 from exporter.buffer.trouble import Troubles

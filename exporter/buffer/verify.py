@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from exporter.buffer.errors import Damaged
+from exporter.buffer.failures import SegmentDamaged, SegmentFailed
 from exporter.buffer.report import VerifyReport
-from exporter.buffer.segment import Segment, SegmentDamaged, SegmentFailed
+from exporter.buffer.segment import Segment
 from exporter.buffer.segments import Segments
 
 

@@ -12,8 +12,9 @@ import structlog
 
 from exporter.buffer.codec import Record
 from exporter.buffer.errors import FILE_ERRORS, Damaged, describe, is_full
+from exporter.buffer.failures import RowDamaged, SegmentDamaged, SegmentFailed
 from exporter.buffer.rescue import Rescue
-from exporter.buffer.segment import RowDamaged, Segment, SegmentDamaged, SegmentFailed
+from exporter.buffer.segment import Segment
 from exporter.buffer.segments import Segments
 from exporter.buffer.telemetry import BufferMetrics
 from exporter.buffer.trouble import Trouble
