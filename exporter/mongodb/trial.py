@@ -226,6 +226,8 @@ class Trial:
             self._judge(what, action, name, error, needed=needed)
 
     def _judge(self, what: str, action: str, name: str, error: OperationFailure, *, needed: bool = True) -> None:
+        if error.code == _NO_COLLECTION:
+            return  # another check has just dropped the one that both try
         explanation = explain(error)
         if explanation.step in (Step.AUTHENTICATION, Step.SETTINGS):
             raise Unfit(str(explanation)) from error

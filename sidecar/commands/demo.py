@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
+from pymongo.server_api import ServerApi
 
+from exporter.mongodb import tls_files
+from exporter.mongodb.connection_string import given_options
+from exporter.mongodb.explain import explain
+from exporter.mongodb.secrets import Redactor
 from sidecar.addresses import reachable
 from sidecar.data_folder import DataFolder, SidecarState
 from sidecar.demo.shell import shell_text
@@ -45,14 +50,22 @@ def run() -> None:
     telemetry = shop.make()
     target = send.send(telemetry, grpc_endpoint=_reachable(state.grpc), http_endpoint=_reachable(state.http))
     uri = _mongodb_uri(settings, state)
+    api = ServerApi(settings.server_api, strict=settings.server_api_strict) if settings.server_api else None
     try:
+        tls_files.check_contents(given_options(uri))
         with MongoClient[Document](
-            uri, serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS, tz_aware=True, uuidRepresentation="standard"
+            uri,
+            serverSelectionTimeoutMS=_TIMEOUT_MILLISECONDS,
+            tz_aware=True,
+            uuidRepresentation="standard",
+            server_api=api,
         ) as client:
             for line in _show(client[state.database], telemetry, target, uri):
                 sys.stdout.write(line + "\n")
-    except PyMongoError as error:
-        raise DemoImpossible(f"sent, but {redact(uri)} cannot be read from here: {error}") from error
+    except (PyMongoError, ValueError, OSError) as error:
+        reason = explain(error) if isinstance(error, PyMongoError) else error
+        text = f"sent, but {redact(uri)} cannot be read from here: {reason}"
+        raise DemoImpossible(Redactor(uri)(text)) from None
 
 
 def _require_sdk() -> None:

@@ -134,3 +134,13 @@ def environment(folder: Path) -> dict[str, str]:
         "OTLP_MONGO_DATA_DIR": str(folder / "data"),
         "OTLP_MONGO_START_TIMEOUT": "3s",
     }
+
+
+def verdict(result: subprocess.CompletedProcess[str]) -> str:
+    """What was said of the local MongoDB. Nothing else may fail, and nothing be a traceback."""
+    lines = [line for line in result.stdout.splitlines() if " local MongoDB: " in line]
+    others = [line for line in result.stdout.splitlines() if line.startswith("FAILED") and line not in lines]
+    assert not others
+    assert "Traceback" not in result.stdout + result.stderr
+    assert (result.returncode == 1) == lines[0].startswith("FAILED")
+    return lines[0]
