@@ -125,6 +125,13 @@ def make_folders(system: FileSystem, folder: Path) -> None:
     sync(system, folder.parent)
 
 
+def sync_name(system: FileSystem, folder: Path) -> None:
+    """Bring the names of a folder and of those above it to disk, as far as this user may: their maker need not have."""
+    for above in folder.resolve().parents:
+        with contextlib.suppress(OSError):
+            sync(system, above)
+
+
 def make_private(system: FileSystem, file: Path) -> None:
     """Take away what others than its owner may do with a file or folder. Where that is refused it stays as it is."""
     with contextlib.suppress(OSError):

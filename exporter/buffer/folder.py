@@ -48,6 +48,7 @@ class Folder:
         """
         try:
             files.make_folders(self.system, self.path)
+            files.sync_name(self.system, self.path)
             self._lock = self._take_lock()
         except OSError as error:
             raise self._refusal(error) from error

@@ -36,13 +36,13 @@ class Recovery:
         # What a killed process wrote may be in the system's memory only; what is found now counts as durable.
         files.sync(system, file)
         files.sync(system, log_file)
-        if log.lost == 1:
-            self._keep_unfinished(log_file)
-        elif log.lost:
+        if log.end > log.readable:
             self._mend(log_file, log)
+        elif log.lost:
+            self._keep_unfinished(log_file)
 
     def _keep_unfinished(self, log_file: Path) -> None:
-        """SQLite drops a last transaction that is not whole, as is right: nobody was told that it is stored."""
+        """SQLite drops transactions that are not whole, as is right: nobody was told that they are stored."""
         try:
             kept = self._folder.keep_copy(log_file)
         except OSError as error:

@@ -178,9 +178,12 @@ class Disk:
             change.apply(names)
         prefix = f"{within}/" if within else ""
         image: dict[str, bytes | None] = {}
+        reached = {""}
         for name, file in sorted(names.items()):
-            parent = _parent(name)
-            if not name.startswith(prefix) or (parent and parent not in names):
+            if _parent(name) not in reached:
+                continue
+            reached.add(name)
+            if not name.startswith(prefix):
                 continue
             image[name[len(prefix) :]] = None if file.folder else file.after_cut(cut)
         return image

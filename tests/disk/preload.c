@@ -155,8 +155,8 @@ static int open_file(int directory, const char *path, int flags, mode_t mode) {
       watched[file] = 1;
       uint64_t inode = inode_of(file, &now);
       if ((flags & O_TMPFILE) == O_TMPFILE) unsupported("O_TMPFILE");
-      if (!existed) put('C', inode, 0, name, strlen(name));
-      if (existed && flags & O_TRUNC) put('T', inode, 0, NULL, 0);
+      if (!existed && S_ISREG(now.st_mode)) put('C', inode, 0, name, strlen(name));
+      if (existed && S_ISREG(now.st_mode) && flags & O_TRUNC) put('T', inode, 0, NULL, 0);
     }
   }
   leave();
@@ -323,11 +323,12 @@ int renameat2(int from, const char *old, int to, const char *new, unsigned flags
   if (!name) return call;                                                                 \
   enter();                                                                                \
   struct stat state = {0};                                                                \
+  syscall(SYS_newfstatat, directory, path, &state, AT_SYMLINK_NOFOLLOW);                  \
   int outcome = fails(operation) ? -1 : call;                                             \
-  if (!outcome) {                                                                         \
-    if (kind == 'M') syscall(SYS_newfstatat, directory, path, &state, 0);                 \
+  if (!outcome && kind == 'M') syscall(SYS_newfstatat, directory, path, &state, 0);       \
+  /* Sockets and the like are nothing that a disk keeps. */                               \
+  if (!outcome && (S_ISREG(state.st_mode) || S_ISDIR(state.st_mode)))                     \
     put(kind, state.st_ino, 0, name, strlen(name));                                       \
-  }                                                                                       \
   leave();                                                                                \
   return outcome;
 

@@ -78,7 +78,7 @@ class Run:
 def run_workload(library: Path, name: str, root: Path, place: str = PLACE, *weaken: str) -> Run:
     """Run it in the folder `place` of `root`/disk. `weaken`: arguments of `workloads.weaken`."""
     disk, trace = root / "disk", root / "trace"
-    (disk / place).mkdir(parents=True, exist_ok=True)
+    disk.mkdir(exist_ok=True)
     base = Disk.of(disk)
     subprocess.run(
         [sys.executable, "-m", "tests.power_cut.workloads", name, disk / place, trace, *weaken],

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(180)
 _SEED = 7
 
 
-@pytest.mark.parametrize("workload", sorted(WORKLOADS.keys() - {"recovery", "removals"}))
+@pytest.mark.parametrize("workload", sorted(WORKLOADS.keys() - {"recovery"}))
 async def test_power_cut_at_any_moment_loses_nothing_acknowledged(
     disk_library: Path, tmp_path: Path, workload: str
 ) -> None:

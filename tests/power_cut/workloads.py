@@ -65,7 +65,8 @@ class Session:
 
 
 async def appends(folder: Path, mark: Marker) -> None:
-    """One after the other, in one segment."""
+    """One after the other, in one segment, in a folder that somebody made and did not sync."""
+    make(folder)
     async with opened(folder) as buffer:
         session = Session(buffer, mark)
         for number in range(1, 16):
@@ -132,6 +133,10 @@ async def recovery(root: Path, mark: Marker) -> None:
             session = Session(buffer, mark)
             for number in range(900, 904):
                 await session.append(number)
+
+
+def make(folder: Path) -> None:
+    folder.mkdir(parents=True)
 
 
 def _leftovers(root: Path) -> Sequence[Path]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import shutil
@@ -9,7 +10,10 @@ import pytest
 
 from exporter.buffer import schema, wal
 from exporter.buffer.file_system import RealFileSystem
-from tests.exporter.buffer.support import batch, flip, opened, segments
+from tests.exporter.buffer.support import Metrics, batch, everything, flip, opened, segments
+
+_FRAME = 24 + schema.PAGE_BYTES
+"""Bytes of a page in the log, with its header."""
 
 
 @pytest.fixture
@@ -47,6 +51,37 @@ def test_readable_of_a_damaged_log_is_what_sqlite_reads(crashed: Path, seed: int
     assert log
     read = _read_by_sqlite(crashed)
     assert log.lost == sum(commit > read for commit in log.commits)
+
+
+@pytest.mark.parametrize("torn", range(1, 5))
+async def test_log_torn_among_removals_by_a_power_cut_is_read_up_to_there(tmp_path: Path, torn: int) -> None:
+    """Removals are not synced: any of the last ones may be torn while those behind it are whole."""
+    async with opened(tmp_path / "live") as buffer:
+        for number in range(8):
+            await buffer.append(batch(number, 9_000), "cloud")
+        (segment,) = segments(tmp_path / "live")
+        log_file = segment.with_name(segment.name + "-wal")
+        stored = log_file.stat().st_size
+        for item in await buffer.oldest("cloud", 4):
+            await buffer.remove("cloud", [item.position])
+        shutil.copytree(tmp_path / "live", tmp_path / "cut")
+    log_file = tmp_path / "cut" / log_file.name
+    log = await asyncio.to_thread(wal.inspect, RealFileSystem(), log_file)
+    assert log
+    frame = log.commits[8 + torn - 1]  # the transaction behind those of the appends
+    assert 32 + (frame - 1) * _FRAME >= stored
+    with log_file.open("r+b") as stream:
+        stream.seek(32 + (frame - 1) * _FRAME + 600)
+        stream.write(b"x" * 512)
+    metrics = Metrics()
+
+    async with opened(tmp_path / "cut", metrics=metrics) as buffer:
+        found = await everything(buffer, "cloud")
+        report = await buffer.verify()
+
+    assert found == [batch(number, 9_000) for number in range(torn - 1, 8)]
+    assert report.ok
+    assert metrics.value("set_aside_files_total") == 0
 
 
 def _read_by_sqlite(segment: Path) -> int:
