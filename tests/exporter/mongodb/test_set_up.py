@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from pymongo.asynchronous.database import AsyncDatabase
 from structlog.testing import capture_logs
 
+from exporter.errors import DestinationUnavailable
 from exporter.mongodb import MongoConfig, MongoDestination, indexes
 from exporter.mongodb.collections import TTL_INDEX, Collections
 from exporter.signals import SIGNALS
@@ -321,3 +322,20 @@ async def test_running_tells_what_is_in_the_way_once_and_that_it_is_gone(
         await destination.stop()
 
     assert ["could not be made" in line["event"] for line in logs].count(True) == 1
+
+
+async def test_running_insert_that_fails_has_collections_looked_at_at_once(
+    config: MongoConfig, database: Database, fail_point: FailPoint
+) -> None:
+    patient = replace(config, retention=_ALL, between_looks=timedelta(hours=1))
+    destination = MongoDestination(patient, ExporterMetrics(CollectorRegistry()))
+    await destination.start()
+    await _until_all_expire(database)
+    await database.client.drop_database(database.name)
+
+    async with fail_point(times=1, errorCode=26):  # NamespaceNotFound, of a service that makes no collection by itself
+        with pytest.raises(DestinationUnavailable):
+            await destination.insert("spans", numbered([1]))
+
+    await _until_all_expire(database)
+    await destination.stop()
