@@ -34,6 +34,7 @@ def _expiry(store: Database[dict[str, Any]], name: str) -> int | None:
     return seconds
 
 
+@pytest.mark.timeout(180)  # four processes, one after the other
 def test_init_as_readwrite_changes_a_ttl_though_the_role_has_no_collmod(
     command: Command, guarded: Mongod, store: Database[dict[str, Any]]
 ) -> None:
