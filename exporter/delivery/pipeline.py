@@ -13,6 +13,7 @@ from exporter.batch import Batch
 from exporter.delivery.breaker import CircuitBreaker
 from exporter.delivery.config import DeliveryConfig
 from exporter.delivery.dead_letters import DeadLetters
+from exporter.delivery.insertion import Insertion
 from exporter.delivery.lane import Lane, Remembered
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.delivery.turn import Turn
@@ -141,28 +142,29 @@ class Pipeline:
 
     async def _insert_live(self, lane: Lane, batch: Batch, documents: Documents) -> str | None:
         """None: it is to go to the buffer. Once a breaker opens it is waited for no longer."""
-        self._live_at = time.monotonic()
+        self._live_at = started = time.monotonic()
         if self.breaker.closed and lane.breaker.closed:
-            return await self._try_live(lane, batch, documents, trial=False)
+            return await self._try_live(lane, batch, documents, started, trial=False)
         breakers = (self.breaker, lane.breaker)
         for breaker in breakers:
             breaker.take_trial()
         try:
-            return await self._try_live(lane, batch, documents, trial=True)
+            return await self._try_live(lane, batch, documents, started, trial=True)
         finally:
             for breaker in breakers:
                 breaker.end_trial()
             self.changed.set()
             lane.woken.set()
 
-    async def _try_live(self, lane: Lane, batch: Batch, documents: Documents, *, trial: bool) -> str | None:
-        remembered = Remembered()
-        started = time.monotonic()
+    async def _try_live(
+        self, lane: Lane, batch: Batch, documents: Documents, started: float, *, trial: bool
+    ) -> str | None:
+        insertion = Insertion()
         try:
             async with asyncio.timeout(self.config.insert_timeout) as timeout:
                 lane.live.add(timeout)
                 try:
-                    warning = await remembered.insertion.run(self.destination, self.dead_letters, batch, documents)
+                    warning = await insertion.run(self.destination, self.dead_letters, batch, documents)
                 finally:
                     lane.live.discard(timeout)
         except TimeoutError:
@@ -171,8 +173,12 @@ class Pipeline:
         except DestinationUnavailable as failure:
             error, verdict = failure, self.judge(lane, failure, started, probe=trial)
         else:
-            self.probe_passed(lane)
+            if self.breaker.closed and lane.breaker.closed:
+                lane.stored()
+            else:
+                self.probe_passed(lane)
             return warning
+        remembered = Remembered(insertion)
         if verdict is Verdict.BATCH and error.scope is not Scope.SILENCE:
             remembered.aside = str(error)
         remembered.since = started if verdict in (Verdict.BATCH, Verdict.LANE) else 0.0

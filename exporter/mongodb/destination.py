@@ -155,14 +155,13 @@ class MongoDestination:
         if not count:
             return _NOTHING
         insert = self._group(collection).insert
-        if progress is None:
-            progress = Progress()
-        if not progress.reached and self._pace.fits(documents):
+        if (progress is None or not progress.reached) and self._pace.fits(documents):
             result = await insert(documents)
             if not result.postponed:
                 return result
+            progress = progress or Progress()
             progress.settle(range(count), result)
-        return await insert_in_pieces(insert, documents, progress, self._pace)
+        return await insert_in_pieces(insert, documents, progress or Progress(), self._pace)
 
     def answered_since(self, moment: float) -> bool:
         """Whether an insert, of whoever, was answered as durable since then. `moment`: by `time.monotonic`."""

@@ -173,7 +173,9 @@ class GroupCommit:
             _give(calls[:half], await self._write([call.documents for call in calls[:half]]))
         except DestinationUnavailable:
             _give(calls[half:], await self._write([call.documents for call in calls[half:]]))
-            await self._write_and_give(calls[:half])
+            if half == 1:
+                raise
+            await self._write_halves(calls[:half])
         else:
             await self._write_and_give(calls[half:])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from exporter.errors import DestinationUnavailable
+from exporter.errors import DestinationUnavailable, Scope
 from exporter.interfaces import Documents, InsertResult, Refusal
 from exporter.mongodb.group_commit import GroupCommit
 from exporter.mongodb.inserter import Written
@@ -227,3 +227,63 @@ async def test_insert_after_stop_is_refused() -> None:
 
     with pytest.raises(DestinationUnavailable, match="stopped"):
         await group.insert(numbered([1]))
+
+
+class _Picky:
+    """A writer that refuses every insert with one of these documents in it, as a whole."""
+
+    def __init__(self, *poison: int, scope: Scope = Scope.COLLECTION) -> None:
+        self.inserts: list[int] = []
+        self.first = asyncio.Event()
+        self._poison = set(numbered(poison))
+        self._scope = scope
+
+    async def write(self, parts: Sequence[Documents]) -> Written:
+        self.inserts.append(len(parts))
+        if len(self.inserts) == 1:
+            await self.first.wait()
+        await asyncio.sleep(0)
+        if any(raw in self._poison for part in parts for raw in part):
+            raise DestinationUnavailable("refused", self._scope)
+        return Written((), ())
+
+
+async def _share(writer: _Picky, calls: int) -> list[InsertResult | BaseException]:
+    """What becomes of calls that go together in one insert."""
+    group = GroupCommit(writer.write, _Limits(), in_flight=1)
+    head = asyncio.create_task(group.insert(numbered([1000])))
+    await asyncio.sleep(0)
+    tasks = [asyncio.create_task(group.insert(numbered([number]))) for number in range(calls)]
+    await asyncio.sleep(0)
+    writer.first.set()
+    await head
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("poison", [0, 3, 7])
+async def test_insert_refused_for_one_call_among_many_fails_that_call_only(poison: int) -> None:
+    writer = _Picky(poison)
+
+    results = await _share(writer, 8)
+
+    failed = [number for number, result in enumerate(results) if isinstance(result, DestinationUnavailable)]
+    assert failed == [poison]
+    assert len(writer.inserts) <= 10
+
+
+async def test_insert_refused_for_all_calls_is_not_tried_for_each() -> None:
+    writer = _Picky(*range(64))
+
+    results = await _share(writer, 64)
+
+    assert all(isinstance(result, DestinationUnavailable) for result in results)
+    assert len(writer.inserts) == 4
+
+
+async def test_insert_that_fails_for_the_server_is_not_tried_in_halves() -> None:
+    writer = _Picky(3, scope=Scope.SERVER)
+
+    results = await _share(writer, 8)
+
+    assert all(isinstance(result, DestinationUnavailable) for result in results)
+    assert writer.inserts == [1, 8]
