@@ -91,7 +91,7 @@ class LaneReplay:
         if found is None:
             return Verdict.NOTHING
         item, outcome = found
-        if not isinstance(outcome, Documents):
+        if not isinstance(outcome, Documents) or not len(outcome):
             return Verdict.BATCH
         return await probe(self._pipeline, self.lane, item.batch, outcome)
 

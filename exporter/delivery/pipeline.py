@@ -231,7 +231,7 @@ class Pipeline:
     ) -> Verdict:
         """A live insert was not answered in time, or was released since another one failed."""
         if not trial and not (self.breaker.closed and lane.direct):
-            return Verdict.LANE
+            return Verdict.SERVER  # it shows nothing by itself
         verdict = self.judge(lane, error, started, probe=trial)
         if verdict is Verdict.BATCH and not self.destination.expected_seconds(documents):
             # Nor was it large: what comes is more than the destination takes.

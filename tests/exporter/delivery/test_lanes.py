@@ -338,6 +338,18 @@ async def test_probe_is_a_small_piece_of_a_large_batch() -> None:
     assert sum(map(len, setup.destination.commands)) == 5000
 
 
+async def test_probe_with_a_batch_without_documents_closes_nothing() -> None:
+    setup = Setup()
+    await setup.buffer.append(batch_of(0), "local")
+    setup.pipeline.breaker.fail("gone")
+
+    async with setup.running():
+        await until(lambda: setup.pipeline.wants(TRACES))
+        closed = setup.pipeline.breaker.closed
+
+    assert not closed
+
+
 async def test_ping_alone_closes_nothing_while_inserts_hang() -> None:
     setup = Setup()
     setup.destination.hang.clear()
