@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node mongods bench bench-quick bench-delivery bench-instructions chaos elections power-cuts attacks wheels protos lock clean
+.PHONY: help setup run test unit lint format native sanitize fuzz fuzz-json fuzz-differential collector node mongods bench bench-quick bench-delivery bench-instructions chaos elections power-cuts mutants attacks wheels protos lock clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -127,6 +127,16 @@ power-cuts: $(READY) ## Cut the retry buffer's power at thousands of moments for
 
 attacks: $(READY) ## Single senders that mean harm, each beside a good client: failures, p99, peak memory
 	$(BIN)/python -m tests.attacks
+
+MUTANTS_READY := .cache/mutants/.ready
+
+mutants: $(MUTANTS_READY) ## Change MODULE in small ways; print what no test of TESTS (or its package's) notices: minutes
+	@test -n "$(MODULE)" || { echo "make mutants MODULE=exporter/delivery/breaker.py [TESTS=tests/...]" >&2; exit 2; }
+	$(BIN)/python -m tests.mutants $(MODULE) $(TESTS)
+
+$(MUTANTS_READY): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	@mkdir -p $(@D) && touch $@
 
 # Those that are there; a list that is given must be there whole.
 PYTHONS ?= $(foreach python,python3.11 python3.12 python3.13,$(if $(shell $(python) -c 1 2>/dev/null && echo yes),$(python)))

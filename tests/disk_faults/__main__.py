@@ -21,21 +21,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     wrong = 0
-    for operation in Operation:
-        with tempfile.TemporaryDirectory(prefix="otlp-mongo-faults-") as name:
-            folder, count = Path(name), arguments.count
-            problems = run(
-                compile_library(folder),
-                folder,
-                [operation],
-                seed=arguments.seed,
-                count=count,
-                seconds=_FAULT_SECONDS * count,
-            )
-        print(f"{operation.name.lower()}: {count} faults, {len(problems)} problems")
-        for problem in problems[:50]:
-            print(f"  {problem}")
-        wrong += len(problems)
+    with tempfile.TemporaryDirectory(prefix="otlp-mongo-faults-") as name:
+        library, count = compile_library(Path(name)), arguments.count
+        for operation in Operation:
+            problems = run(library, [operation], seed=arguments.seed, count=count, seconds=_FAULT_SECONDS * count)
+            print(f"{operation.name.lower()}: {count} faults, {len(problems)} problems")
+            for problem in problems[:50]:
+                print(f"  {problem}")
+            wrong += len(problems)
     return bool(wrong)
 
 

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from exporter import MalformedPayload, Overloaded, Unavailable
-from receiver.errors import PayloadTooLarge, describe
+from receiver.errors import PayloadTooLarge, UnsupportedMediaType, describe, is_unforeseen
 
 RETRYABLE_HTTP = {429, 502, 503, 504}
 RETRYABLE_GRPC = {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
@@ -44,4 +44,34 @@ def test_retry_after_is_in_whole_seconds_and_spread(asked: float, least: int, mo
     assert (earliest.retry_after(), latest.retry_after()) == (least, most)
     info = earliest.retry_info()
     assert info is not None
-    assert info.retry_delay.ToMilliseconds() == asked * 1000
+    assert info.retry_delay.ToNanoseconds() == asked * 1e9
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "unforeseen"),
+    [(RuntimeError("secret"), "error", True), (asyncio.CancelledError("secret"), "unavailable", False)],
+)
+def test_describe_error_that_is_not_the_requests_tells_a_bug_from_a_stop_and_keeps_its_text(
+    error: BaseException, outcome: str, unforeseen: bool
+) -> None:
+    fault = describe(error)
+
+    assert (fault.outcome, is_unforeseen(fault)) == (outcome, unforeseen)
+    assert fault.message == "the records could not be taken because of an internal error: send them again later"
+
+
+def test_describe_error_without_text_says_what_kind_it_is() -> None:
+    assert describe(Unavailable("")).message == "unavailable"
+
+
+def test_describe_refusal_gives_its_header_where_it_has_one() -> None:
+    refusal = UnsupportedMediaType("no", ("Accept", "application/json"))
+
+    assert (describe(refusal).message, describe(refusal).headers) == ("no", {"Accept": "application/json"})
+    assert describe(UnsupportedMediaType("no")).headers == {}
+
+
+def test_status_of_a_fault_has_its_code_and_text() -> None:
+    status = describe(MalformedPayload("bad")).status()
+
+    assert (status.code, status.message) == (grpc.StatusCode.INVALID_ARGUMENT.value[0], "bad")
