@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from exporter import SIGNALS, Signal
@@ -22,6 +22,7 @@ from receiver.endpoint import Endpoint, ReceiverStartError
 from receiver.errors import Fault
 from receiver.grpc_bodies import BoundedServices, packing_of, read_message
 from receiver.handler import ExportHandler
+from receiver.health import HealthService
 from receiver.http_connections import MAX_HEADER_BYTES
 from receiver.listener import connections_per_port
 from receiver.unpack import unpack
@@ -60,7 +61,7 @@ class GrpcReceiver:
         )
         self._server: grpc.aio.Server | None = None
         self._bound: Endpoint | None = None
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # the stubs lack it
+        self._health = HealthService(signal.service for signal in SIGNALS.values())
 
     @property
     def endpoint(self) -> str:
@@ -85,21 +86,22 @@ class GrpcReceiver:
         await server.start()
         self._server = server
         self._bound = endpoint if endpoint.path else endpoint.with_port(port)
-        await self.set_serving(True)
+        self._health.set_serving(True)
 
     async def set_serving(self, serving: bool) -> None:
         """Tell clients of the health service whether to send. A stop is not undone by it."""
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        for service in ("", *(signal.service for signal in SIGNALS.values())):
-            await self._health.set(service, status)
+        self._health.set_serving(serving)
 
     async def stop(self, grace: float) -> None:
-        """Take no more calls, answer those in flight for at most `grace` seconds, then cancel them."""
+        """Take no more calls, answer those in flight for at most `grace` seconds, then cancel what is left."""
         server, self._server = self._server, None
         if server is None or self._bound is None:
             return
-        await self._health.enter_graceful_shutdown()
-        await server.stop(grace)
+        self._health.end()
+        ending = asyncio.ensure_future(server.stop(grace))
+        if not await self._handler.in_flight.ended(ending, grace):
+            await server.stop(None)
+        await ending
         await asyncio.to_thread(self._bound.remove_file)
 
     def _add_services(self, server: grpc.aio.Server) -> None:
@@ -129,7 +131,7 @@ class GrpcReceiver:
 
     async def _export(self, signal: Signal, context: _Context) -> Message:
         payload = await read_message(context, self._handler.arrivals)
-        with self._handler.reservation() as reservation:
+        with self._handler.in_flight, self._handler.reservation() as reservation:
             reservation.grow_to(len(payload))
             packing = packing_of(payload)
             if packing is not None:

@@ -14,6 +14,7 @@ from receiver.admission import MemoryBudget, Reservation
 from receiver.arrivals import Arrivals
 from receiver.calls import Call, Calls
 from receiver.errors import Fault, PayloadTooLarge
+from receiver.in_flight import InFlight
 from receiver.memory import ProcessMemory
 from receiver.other_signal import refuse_if_other
 from receiver.otlp_json import Converted
@@ -49,6 +50,7 @@ class ExportHandler:
         """The bodies that either transport waits for."""
         budget.when_full = self.arrivals.make_room
         self.refusals = RefusalLog()
+        self.in_flight = InFlight()
         self.calls = Calls(metrics, self.refusals)
         metrics.watch_in_flight(lambda: budget.in_use)
 

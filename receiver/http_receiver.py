@@ -103,17 +103,17 @@ class HttpReceiver:
         self._server, self._bound = server, bound
 
     async def stop(self, grace: float) -> None:
-        """Take no more requests, answer those in flight for at most `grace` seconds, then cancel them."""
+        """Take no more requests, answer those in flight for at most `grace` seconds, then cancel what is left."""
         server, self._server = self._server, None
         if server is None or self._bound is None:
             return
         await asyncio.gather(*(listener.close() for listener in self._listeners))
         server.pre_shutdown()
         # aiohttp takes the time twice, for requests to end and for them to be cancelled, and 0 for no limit.
-        try:
-            async with asyncio.timeout(grace):
-                await server.shutdown(max(grace, _INSTANT))
-        except TimeoutError:
+        ending = asyncio.ensure_future(server.shutdown(max(grace, _INSTANT)))
+        if not await self._handler.in_flight.ended(ending, grace):
+            ending.cancel()
+            await asyncio.wait((ending,))
             await server.shutdown(_INSTANT)
         await asyncio.to_thread(self._bound.remove_file)
 
@@ -151,9 +151,10 @@ class HttpReceiver:
             )
         with self._handler.reservation() as reservation:
             body = await read_body(request, reservation, self._handler.arrivals, max_bytes=self._max_request_bytes)
-            reservation.grow_to(len(body) * encoding.memory_factor)
-            converted = await encoding.convert(signal, body)
-            return await self._handler.export(signal, converted.payload, reservation, converted)
+            with self._handler.in_flight:
+                reservation.grow_to(len(body) * encoding.memory_factor)
+                converted = await encoding.convert(signal, body)
+                return await self._handler.export(signal, converted.payload, reservation, converted)
 
     def _cannot_read(self, status: int, error: BaseException | None) -> web.Response:
         """The answer to what is no HTTP, or to what went wrong below us. Echoes nothing."""

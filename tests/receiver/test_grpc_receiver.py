@@ -327,6 +327,78 @@ async def test_health_follows_readiness_and_stop(
     assert whole.status == SERVING
 
 
+async def test_health_of_unknown_service_is_not_found_and_watched_as_unknown(channel: grpc.aio.Channel) -> None:
+    stub = health_pb2_grpc.HealthStub(channel)
+    request = health_pb2.HealthCheckRequest(service="shop.Orders")
+
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.Check(request)
+    watched = await stub.Watch(request).read()
+
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+    assert watched.status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+async def test_stop_with_those_who_watch_or_ask_on_is_prompt(
+    grpc_receiver: GrpcReceiver, channel: grpc.aio.Channel
+) -> None:
+    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+    await watch.read()
+    asking = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo()
+    await asking.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+    await asking.read()
+
+    async with asyncio.timeout(5):
+        await grpc_receiver.stop(30.0)
+
+    assert (await watch.read()).status == NOT_SERVING
+    assert await watch.code() is grpc.StatusCode.OK
+    assert await asking.code() in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
+
+
+async def test_watcher_that_reads_nothing_holds_up_neither_readiness_nor_stop(grpc_receiver: GrpcReceiver) -> None:
+    host, port = grpc_receiver.endpoint.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(watch_with_closed_window(grpc_receiver.endpoint))
+    await reader.read(1)
+
+    async with asyncio.timeout(5):
+        for serving in (False, True) * 20:
+            await grpc_receiver.set_serving(serving)
+            await asyncio.sleep(0)
+        await grpc_receiver.stop(30.0)
+
+    writer.close()
+
+
+def watch_with_closed_window(authority: str) -> bytes:
+    """HTTP/2 (RFC 9113): a call of Health/Watch by a client that takes not one byte of its answers."""
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+    def literal(name: str, value: str) -> bytes:
+        return b"\x00" + b"".join(bytes((len(text),)) + text.encode() for text in (name, value))
+
+    headers = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": "/grpc.health.v1.Health/Watch",
+        ":authority": authority,
+        "te": "trailers",
+        "content-type": "application/grpc",
+    }
+    no_window = (0x4).to_bytes(2, "big") + (0).to_bytes(4, "big")
+    return b"".join(
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            frame(0x4, 0, 0, no_window),
+            frame(0x1, 0x4, 1, b"".join(literal(*header) for header in headers.items())),
+            frame(0x0, 0x1, 1, bytes(5)),
+        )
+    )
+
+
 async def test_reflection_lists_and_describes_services(channel: grpc.aio.Channel) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     requests = [

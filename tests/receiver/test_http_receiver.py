@@ -502,6 +502,19 @@ async def test_stop_with_idle_connection_is_prompt(http_receiver: HttpReceiver, 
         await http_receiver.stop(30.0)
 
 
+async def test_stop_with_a_body_that_does_not_come_is_prompt(http_receiver: HttpReceiver) -> None:
+    host, port = http_receiver.endpoint.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /v1/traces HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n")
+    writer.write(b"Content-Type: application/x-protobuf\r\nExpect: 100-continue\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 100")
+
+    async with asyncio.timeout(5):
+        await http_receiver.stop(30.0)
+
+    writer.close()
+
+
 async def test_start_port_in_use_names_endpoint(rig: Rig, http_receiver: HttpReceiver) -> None:
     second = HttpReceiver(http_receiver.endpoint, rig.handler, converter=CONVERTER, max_request_bytes=LIMIT)
 
