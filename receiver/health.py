@@ -18,7 +18,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _Answer = health_pb2.HealthCheckResponse
 
 
-class HealthService(health_pb2_grpc.HealthServicer):
+class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # the library has no types
     """Says the same of all services. One who watches and does not read holds up nobody."""
 
     def __init__(self, services: Iterable[str]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from receiver.endpoint import Endpoint
 
+LONGEST_UNIX_PATH = 107
+"""Bytes of a socket's path that Linux allows (unix(7))."""
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
 
 

@@ -13,19 +13,25 @@ from prometheus_client.registry import Collector
 
 from exporter.supervision import Supervisor
 from receiver.endpoint import ReceiverStartError
+from receiver.grpc_receiver import GrpcReceiver
 from sidecar.admin import AdminServer
 from sidecar.admin.grpc_server import AdminGrpcServer
+from sidecar.admin.socket_place import NoSafePlace, admin_socket
 from sidecar.composition import Receiver, build_receivers, uri_readers
 from sidecar.data_folder import DataFolder, SidecarState
 from sidecar.embedded import EmbeddedMongod, find_mongod
 from sidecar.errors import NO_URI, UsageError, UserError
 from sidecar.health import Health, PartHealth
 from sidecar.lifecycle import Lifecycle, Part
+from sidecar.readiness import ReadinessWatch
 from sidecar.reload import Reload
 from sidecar.settings import Settings, redact
 from sidecar.store import Store
 
 _log = structlog.get_logger(__name__)
+
+_LITTLE = 0.1
+"""The share of the grace of a part that has nothing to wait for."""
 
 
 class Sidecar:
@@ -59,6 +65,7 @@ class Sidecar:
         self._tasks = Supervisor(self._registry)
         self._health.register("tasks", partial(_tasks_health, self._tasks))
         self._reload = Reload(self._tasks)
+        self._readiness = ReadinessWatch(self._health, self._tell_clients, self._tasks)
         self._folder = DataFolder(settings.data_dir)
         self._admin = self._build_admin()
         self._mongod = EmbeddedMongod(self._folder.mongod, find_mongod(), tasks=self._tasks) if embedded else None
@@ -68,15 +75,18 @@ class Sidecar:
         store = (
             Part("data folder", self._open_folder, self._close_folder),
             Part("embedded mongod", self._start_mongod, self._stop_mongod),
-            Part("store", self._start_store, self._stop_store),
-            Part("admin service", self._start_admin_service, self._stop_admin_service),
+            Part("store", self._start_store, self._stop_store, share=0.9),
+            Part("admin service", self._start_admin_service, self._stop_admin_service, share=_LITTLE),
         )
         network = (
             Part("admin endpoint", self._start_admin, self._stop_admin),
-            Part("receivers", self._start_receivers, self._stop_receivers),
-            Part("reload", self._reload.start, self._reload.stop),
+            # The store has at least half of the grace to bring over what waits.
+            Part("receivers", self._start_receivers, self._stop_receivers, share=0.5),
+            Part("readiness", self._readiness.start, self._readiness.stop, share=_LITTLE),
+            Part("reload", self._reload.start, self._reload.stop, share=_LITTLE),
         )
-        self._lifecycle = Lifecycle(store if offline else (*store[:1], network[0], *store[1:], *network[1:]))
+        parts = store if offline else (*store[:1], network[0], *store[1:], *network[1:])
+        self._lifecycle = Lifecycle((*parts, Part("state file", self._tell_other_commands, _stop_nothing)))
 
     async def start(self) -> None:
         """Return once records can be sent. What had started is stopped when a part fails.
@@ -85,8 +95,8 @@ class Sidecar:
             UserError: a part cannot start, and why.
         """
         await self._lifecycle.start()
-        await self._tell_other_commands()
         self._health.running()
+        await self._readiness.look()
         _log.info("ready", **{key.replace(" ", "_"): value for key, value in self.facts().items()})
 
     async def stop(self) -> bool:
@@ -95,6 +105,7 @@ class Sidecar:
         Returns whether all of it went well.
         """
         self._health.stopping()
+        await self._readiness.look()
         delay = self._settings.drain_delay.total_seconds()
         grace = self._settings.shutdown_grace.total_seconds()
         _log.info("stopping", grace_seconds=grace, accepting_seconds=delay)
@@ -165,9 +176,9 @@ class Sidecar:
             await self._mongod.start()
             self._health.register("embedded mongod", partial(_mongod_health, self._mongod))
 
-    async def _stop_mongod(self, _grace: float) -> None:
+    async def _stop_mongod(self, grace: float) -> None:
         if self._mongod:
-            await self._mongod.stop()
+            await self._mongod.stop(grace)
 
     async def _start_store(self) -> None:
         self._store = Store(
@@ -191,7 +202,13 @@ class Sidecar:
     async def _start_admin_service(self) -> None:
         setting = "auto" if self._offline else self._settings.admin_grpc_endpoint
         if self._store and setting:
-            endpoint = self._folder.admin_socket_or(setting)
+            try:
+                endpoint = setting if setting != "auto" else await asyncio.to_thread(admin_socket, self._folder.path)
+            except NoSafePlace as error:
+                if self._offline:
+                    raise
+                _log.error("no admin service: the commands buffer and dead-letters cannot be used", reason=str(error))
+                return
             self._admin_service = AdminGrpcServer(endpoint, self._store.admin_service())
             await self._admin_service.start()
 
@@ -215,8 +232,17 @@ class Sidecar:
                 raise UserError(f"{setting}: {error}") from error
             self._health.register(setting, partial(_listening, receiver))
 
+    async def _tell_clients(self, ready: bool) -> None:
+        for receiver in self._receivers.values():
+            if isinstance(receiver, GrpcReceiver):
+                await receiver.set_serving(ready)
+
     async def _stop_receivers(self, grace: float) -> None:
         await asyncio.gather(*(receiver.stop(grace) for receiver in self._receivers.values()))
+
+
+async def _stop_nothing(_grace: float) -> None:
+    """The folder's end is the end of the state file, too."""
 
 
 def _registry(collectors: Iterable[Collector]) -> CollectorRegistry:

@@ -9,6 +9,12 @@ import sys
 def main() -> None:
     """Run the command, and turn what a user can cause into one line and an exit code."""
     _open_standard_streams()
+    if sys.argv[1:] == ["healthcheck"]:
+        from sidecar.quick_health import verdict
+
+        reason = verdict()
+        if reason is not None:
+            sys.exit(f"otlp-mongo: not ready: {reason}" if reason else 0)
     signals = None
     if "serve" in sys.argv[1:2]:
         from sidecar.signals import Signals

@@ -6,11 +6,16 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sidecar.errors import UserError
-from sidecar.settings.types import LONGEST_UNIX_PATH
+
+_PATIENCE_SECONDS = 5.0
+_MOMENT_SECONDS = 0.2
+"""Longer than somebody who only looks has the lock."""
+_LOOK_AGAIN_SECONDS = 0.02
 
 
 class DataFolderUnusable(UserError):
@@ -34,11 +39,18 @@ class SidecarState:
     embedded: bool
     """Whether it stores in an embedded mongod, whose own folder then tells where that is."""
 
+    @property
+    def receives(self) -> bool:
+        """Whether it is one that serves, and not a command that looks into the buffer."""
+        return bool(self.grpc or self.http)
+
 
 class DataFolder:
     """The folder for all that is kept on disk. Its methods do file I/O: call them in a thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: float = _PATIENCE_SECONDS) -> None:
+        """`patience`: how long, in seconds, `open` waits for a command that has the folder for a moment."""
+        self._patience = patience
         self.path = path.absolute()
         self.mongod = self.path / "mongod"
         self.buffer = self.path / "buffer"
@@ -61,17 +73,31 @@ class DataFolder:
             raise DataFolderUnusable(
                 f"OTLP_MONGO_DATA_DIR: cannot write the folder {self.path} ({error.strerror}); set one you may write"
             ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not self._take(lock):
             os.close(lock)
             state = self.read_state()
             owner = f" (process {state.pid})" if state else ""
             raise DataFolderInUse(
                 f"OTLP_MONGO_DATA_DIR: the folder {self.path} is in use by another sidecar{owner}; "
                 "stop it, or set another folder"
-            ) from error
+            )
         self._lock = lock
+
+    def _take(self, lock: int) -> bool:
+        """Lock it, with some patience: a command may hold the lock for a moment (`running`), or as long as it takes."""
+        started = time.monotonic()
+        while True:
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            waited = time.monotonic() - started
+            if waited >= self._patience or (waited >= _MOMENT_SECONDS and self._is_served()):
+                return False
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _is_served(self) -> bool:
+        state = self.read_state()
+        return state is not None and state.receives and state.pid != os.getpid() and _runs(state.pid)
 
     def close(self) -> None:
         """Give the folder back. May be called in any state."""
@@ -79,16 +105,6 @@ class DataFolder:
             self._state.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
-
-    def admin_socket_or(self, endpoint: str) -> str:
-        """Where the admin service listens: `endpoint`, or for `auto` a socket in this folder.
-
-        Where the folder's path is too long for a socket's (unix(7)), any free port of this machine.
-        """
-        if endpoint != "auto":
-            return endpoint
-        socket = self.path / "admin.sock"
-        return f"unix:{socket}" if len(bytes(socket)) <= LONGEST_UNIX_PATH else "127.0.0.1:0"
 
     def write_state(self, state: SidecarState) -> None:
         """Tell other commands. Raises OSError, as on a full disk: then no older state misleads them."""
@@ -116,3 +132,13 @@ class DataFolder:
         finally:
             os.close(lock)
         return None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

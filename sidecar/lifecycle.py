@@ -23,6 +23,8 @@ class Part:
     start: Callable[[], Awaitable[None]]
     stop: Callable[[float], Awaitable[None]]
     """Gets the seconds it may take. May be called in any state, also after a start that failed or was cancelled."""
+    share: float = 1.0
+    """Of what is left of the grace, how much it may take: those that stop after it need the rest."""
 
 
 class Lifecycle:
@@ -46,7 +48,7 @@ class Lifecycle:
             raise
 
     async def stop(self, grace: float) -> bool:
-        """Stop what has started within `grace` seconds; each part gets what those before it left.
+        """Stop what has started within `grace` seconds; each part gets its share of what those before it left.
 
         Returns whether every part stopped in time and without an error; what went wrong is logged.
         """
@@ -54,7 +56,8 @@ class Lifecycle:
         clean = True
         while self._started:
             part = self._started.pop()
-            clean &= await self._stop_part(part, max(deadline - self._clock(), _LEAST_SECONDS))
+            left = deadline - self._clock()
+            clean &= await self._stop_part(part, max(left * part.share, _LEAST_SECONDS))
         return clean
 
     async def _stop_part(self, part: Part, seconds: float) -> bool:

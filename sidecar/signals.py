@@ -82,11 +82,17 @@ class Signals:
         """From now on all has stopped, and what comes does nothing."""
         self._ended = True
 
+    def exit(self, code: int) -> None:
+        """End the process at once, with the last lines of the log."""
+        with contextlib.suppress(Exception):
+            self.flush()
+        os._exit(code)
+
     def _on_stop(self, number: int, _frame: FrameType | None = None) -> None:
         if self._ended:
             return
         if self._target is None:
-            self._exit(0)
+            self.exit(0)
             return
         loop, listener = self._target
         name = signal.Signals(number).name
@@ -94,7 +100,7 @@ class Signals:
             with contextlib.suppress(Exception):
                 listener.forced(name)
             # Nothing is lost that was acknowledged, and the embedded mongod ends with us.
-            self._exit(_FORCED)
+            self.exit(_FORCED)
         self._asked = True
         loop.call_soon_threadsafe(listener.stop, name)
 
@@ -112,11 +118,6 @@ class Signals:
 
     def _on_unused(self, _number: int, _frame: FrameType | None) -> None:
         """Better than what the system does by default."""
-
-    def _exit(self, code: int) -> None:
-        with contextlib.suppress(Exception):
-            self.flush()
-        os._exit(code)
 
 
 def _numbers(names: Iterable[str]) -> Iterator[int]:

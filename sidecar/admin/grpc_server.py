@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import grpc.aio
@@ -13,6 +14,9 @@ from sidecar.admin.server import AdminStartError
 from sidecar.admin.service import AdminService
 
 _OWNER_ONLY = 0o600
+_NOTHING_FOR_OTHERS = 0o077
+_LONGEST_STOP = 0.5
+"""Seconds. Commands that take long (drain, export, verify) can be given again; what waits can be brought over now."""
 
 
 class AdminGrpcServer:
@@ -37,11 +41,17 @@ class AdminGrpcServer:
         """
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         admin_pb2_grpc.add_AdminServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]
+        # A socket's file is nobody else's from its first moment on: the time between bind and chmod is enough to
+        # connect. Whatever other threads make meanwhile is ours alone, too.
+        umask = os.umask(_NOTHING_FOR_OTHERS) if self._endpoint.path else None
         try:
             await asyncio.to_thread(self._endpoint.claim)
             port = server.add_insecure_port(str(self._endpoint))
         except (ReceiverStartError, RuntimeError) as error:
             raise AdminStartError(f"OTLP_MONGO_ADMIN_GRPC_ENDPOINT: {error}") from error
+        finally:
+            if umask is not None:
+                os.umask(umask)
         if self._endpoint.path:
             await asyncio.to_thread(Path(self._endpoint.path).chmod, _OWNER_ONLY)
         else:
@@ -50,7 +60,7 @@ class AdminGrpcServer:
         self._server = server
 
     async def stop(self, grace: float) -> None:
-        """Let calls finish for at most `grace` seconds. May be called in any state."""
+        """Let calls finish for a moment, not more than `grace` seconds. May be called in any state."""
         if self._server:
-            await self._server.stop(grace)
+            await self._server.stop(min(grace, _LONGEST_STOP))
             await asyncio.to_thread(self._endpoint.remove_file)

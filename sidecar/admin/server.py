@@ -17,6 +17,9 @@ from sidecar.admin.page import Facts, render
 from sidecar.errors import UserError
 from sidecar.health import Health
 
+_LONGEST_STOP = 0.3
+"""Seconds, which aiohttp takes twice. Answers are ready at once: what takes longer is a client who does not read."""
+
 
 class AdminStartError(UserError):
     """The admin endpoint cannot be listened on."""
@@ -51,7 +54,11 @@ class AdminServer:
         if not self._endpoint.path:
             self._endpoint = self._endpoint.with_port(sockets[0].getsockname()[1])
         self._runner = web.AppRunner(
-            self._application(), access_log=None, handle_signals=False, logger=garbage_logger(RefusalLog())
+            self._application(),
+            access_log=None,
+            handle_signals=False,
+            logger=garbage_logger(RefusalLog()),
+            shutdown_timeout=_LONGEST_STOP,
         )
         await self._runner.setup()
         for listener in sockets:

@@ -20,8 +20,12 @@ from sidecar.data_folder import DataFolder
 from sidecar.errors import UserError
 from sidecar.settings import Settings, load
 
-_UNLIMITED = [("grpc.max_receive_message_length", -1)]
-"""A dead letter may be as large as a request."""
+_CHANNEL_OPTIONS = [
+    # A dead letter may be as large as a request.
+    ("grpc.max_receive_message_length", -1),
+    # It is on this machine, whatever http_proxy says.
+    ("grpc.enable_http_proxy", 0),
+]
 
 Work = Callable[[AdminStub], Awaitable[None]]
 
@@ -40,7 +44,7 @@ def run(work: Work, *, embedded: bool) -> None:
 async def _run(work: Work, settings: Settings, *, embedded: bool) -> None:
     async with (
         _endpoint(settings, embedded=embedded) as endpoint,
-        grpc.aio.insecure_channel(endpoint, options=_UNLIMITED) as channel,
+        grpc.aio.insecure_channel(endpoint, options=_CHANNEL_OPTIONS) as channel,
     ):
         try:
             await work(AdminStub(channel))  # type: ignore[no-untyped-call]
@@ -53,7 +57,10 @@ async def _endpoint(settings: Settings, *, embedded: bool) -> AsyncIterator[str]
     running = await asyncio.to_thread(DataFolder(settings.data_dir).running)
     if running:
         if not running.admin_grpc:
-            raise UserError("OTLP_MONGO_ADMIN_GRPC_ENDPOINT: got off in the running sidecar; takes an address for this")
+            raise UserError(
+                "the running sidecar has no admin service: its OTLP_MONGO_ADMIN_GRPC_ENDPOINT is off, or there was no "
+                "place for the socket, as its log says"
+            )
         yield running.admin_grpc
         return
     offline = Sidecar(settings, embedded=embedded, offline=True)

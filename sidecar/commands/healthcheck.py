@@ -1,19 +1,16 @@
-"""`otlp-mongo healthcheck`: light, since a container runs it every few seconds."""
+"""`otlp-mongo healthcheck`, where the quick way (`sidecar.quick_health`) does not tell."""
 
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 
 from receiver.endpoint import Endpoint
 from sidecar.addresses import reachable
 from sidecar.data_folder import DataFolder
 from sidecar.errors import UserError
+from sidecar.quick_health import TIMEOUT_SECONDS, unready
 from sidecar.settings import Settings, load
-
-_TIMEOUT = 5.0
-"""Seconds."""
 
 
 class NotReady(UserError):
@@ -32,7 +29,7 @@ def run() -> None:
     except (OSError, http.client.HTTPException) as error:
         raise NotReady(f"no sidecar answers on {address} ({error}): start one with `otlp-mongo serve`") from error
     if status != http.client.OK:
-        raise NotReady(f"not ready: {_unready(body)}")
+        raise NotReady(f"not ready: {unready(body)}")
 
 
 def _admin_address(settings: Settings) -> Endpoint:
@@ -45,22 +42,14 @@ def _admin_address(settings: Settings) -> Endpoint:
 
 
 def _get(address: Endpoint, path: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(address.host or "localhost", address.port or None, timeout=_TIMEOUT)
+    connection = http.client.HTTPConnection(address.host or "localhost", address.port or None, timeout=TIMEOUT_SECONDS)
     try:
         if address.path:
             connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.settimeout(_TIMEOUT)
+            connection.sock.settimeout(TIMEOUT_SECONDS)
             connection.sock.connect(address.path)
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read()
     finally:
         connection.close()
-
-
-def _unready(body: bytes) -> str:
-    try:
-        parts = json.loads(body)["parts"]
-        return ", ".join(f"{name} is {part['state']}" for name, part in parts.items() if not part["ready"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "the answer is not a sidecar's"

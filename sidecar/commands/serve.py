@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from functools import partial
 
 import structlog
@@ -18,6 +19,7 @@ from sidecar.signals import Signals
 
 _log = structlog.get_logger(__name__)
 _LAST_WORDS_SECONDS = 0.5
+_CLEANUP_SECONDS = 1.0
 
 
 def run(signals: Signals, *, embedded: bool) -> None:
@@ -36,8 +38,15 @@ def run(signals: Signals, *, embedded: bool) -> None:
     sidecar = Sidecar(settings, embedded=embedded, collectors=(log,), read_settings=lambda: load().settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         stopped_cleanly = runner.run(_serve(sidecar, signals, talkative=logs.is_console(settings.log_format)))
-    if not stopped_cleanly:
-        sys.exit(1)
+        _end_soon(signals, code := 0 if stopped_cleanly else 1)
+    sys.exit(code)
+
+
+def _end_soon(signals: Signals, code: int) -> None:
+    """See to it that the process ends, whatever is left: a thread may still look up a name, all parts have stopped."""
+    timer = threading.Timer(_CLEANUP_SECONDS, signals.exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 def _warnings(loaded: LoadedSettings, *, embedded: bool) -> list[str]:

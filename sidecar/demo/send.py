@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from enum import Enum
+from typing import Any
 
 import grpc
+import requests
 from opentelemetry.exporter.otlp.proto.grpc import _log_exporter as grpc_logs
 from opentelemetry.exporter.otlp.proto.grpc import metric_exporter as grpc_metrics
 from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc_traces
@@ -18,6 +20,9 @@ from sidecar.demo.shop import Telemetry
 from sidecar.errors import UserError
 
 _Exports = Mapping[str, Callable[[], Enum]]
+
+# The sidecar is on this machine, whatever http_proxy says.
+_DIRECT = (("grpc.enable_http_proxy", 0),)
 
 _TIMEOUT = 10
 """Seconds for each export, the SDK's retries included."""
@@ -47,10 +52,15 @@ def send(telemetry: Telemetry, *, grpc_endpoint: str | None, http_endpoint: str 
 
 
 def _over_grpc(telemetry: Telemetry, endpoint: str) -> _Exports:
-    gzip = grpc.Compression.Gzip
-    spans = grpc_traces.OTLPSpanExporter(endpoint, insecure=True, timeout=_TIMEOUT, compression=gzip)
-    logs = grpc_logs.OTLPLogExporter(endpoint, insecure=True, timeout=_TIMEOUT, compression=gzip)
-    metrics = grpc_metrics.OTLPMetricExporter(endpoint, insecure=True, timeout=_TIMEOUT, compression=gzip)
+    options: dict[str, Any] = {
+        "insecure": True,
+        "timeout": _TIMEOUT,
+        "compression": grpc.Compression.Gzip,
+        "channel_options": _DIRECT,
+    }
+    spans = grpc_traces.OTLPSpanExporter(endpoint, **options)
+    logs = grpc_logs.OTLPLogExporter(endpoint, **options)
+    metrics = grpc_metrics.OTLPMetricExporter(endpoint, **options)
     return {
         "spans": lambda: spans.export(telemetry.spans),
         "log records": lambda: logs.export(telemetry.logs),
@@ -59,9 +69,12 @@ def _over_grpc(telemetry: Telemetry, endpoint: str) -> _Exports:
 
 
 def _over_http(telemetry: Telemetry, url: str) -> _Exports:
-    spans = http_traces.OTLPSpanExporter(f"{url}/v1/traces", timeout=_TIMEOUT)
-    logs = http_logs.OTLPLogExporter(f"{url}/v1/logs", timeout=_TIMEOUT)
-    metrics = http_metrics.OTLPMetricExporter(f"{url}/v1/metrics", timeout=_TIMEOUT)
+    direct = requests.Session()
+    direct.trust_env = False
+    options: dict[str, Any] = {"timeout": _TIMEOUT, "session": direct}
+    spans = http_traces.OTLPSpanExporter(f"{url}/v1/traces", **options)
+    logs = http_logs.OTLPLogExporter(f"{url}/v1/logs", **options)
+    metrics = http_metrics.OTLPMetricExporter(f"{url}/v1/metrics", **options)
     return {
         "spans": lambda: spans.export(telemetry.spans),
         "log records": lambda: logs.export(telemetry.logs),

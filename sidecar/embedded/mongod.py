@@ -84,17 +84,17 @@ class EmbeddedMongod:
             await self._stop_orphan()
             await self._start_on_free_port()
         except BaseException:
-            await self._end_process()
+            await self._end_process(self._stop_grace)
             await asyncio.to_thread(self._folder.close)
             raise
         self._watch = self._tasks.start("embedded mongod", self._keep_running)
 
-    async def stop(self) -> None:
-        """End mongod and give the folder back. May be called in any state."""
+    async def stop(self, grace: float | None = None) -> None:
+        """End mongod, by force after `grace` seconds, and give the folder back. May be called in any state."""
         if self._watch:
             await self._watch.stop()
             self._watch = None
-        await self._end_process()
+        await self._end_process(self._stop_grace if grace is None else min(grace, self._stop_grace))
         await asyncio.to_thread(self._folder.close)
 
     async def _stop_orphan(self) -> None:
@@ -155,14 +155,14 @@ class EmbeddedMongod:
                 await self._run()
             except Exception as error:
                 _log.error("the embedded mongod does not start", error=str(error))
-                await self._end_process()
+                await self._end_process(self._stop_grace)
                 backoff = min(backoff * 2, _LONGEST_BACKOFF)
             else:
                 self._restarts += 1
                 backoff = _FIRST_BACKOFF
                 _log.info("the embedded mongod is back", pid=self.pid)
 
-    async def _end_process(self) -> None:
+    async def _end_process(self, grace: float) -> None:
         if self._process:
-            await processes.terminate(self._process, self._stop_grace)
+            await processes.terminate(self._process, grace)
             self._process = None

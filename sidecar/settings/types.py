@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from sidecar.addresses import LONGEST_UNIX_PATH
 from sidecar.settings import uri
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -17,8 +18,6 @@ OFF = "off"
 _SHORTEST_RETENTION, _LONGEST_RETENTION = timedelta(minutes=1), timedelta(days=3650)
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s\[\]:/]+):(\d{1,5})")
 _UNIX = "unix:"
-LONGEST_UNIX_PATH = 107
-"""Bytes of a socket's path that Linux allows (unix(7))."""
 _LONGEST_DATABASE_NAME = 63
 _SYSTEM_DATABASES = {"admin", "config", "local"}
 

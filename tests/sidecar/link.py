@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
+from typing import Self
 
 _BACKLOG = 64
 
@@ -16,6 +18,8 @@ class Link:
         self._server = server
         self._connections: list[socket.socket] = []
         """All there ever were: tests make few."""
+        self.delay = 0.0
+        """Seconds for each piece that the server answers."""
         self._port = 0
         self._listener: socket.socket | None = None
         self.mend()
@@ -24,6 +28,12 @@ class Link:
     def uri(self) -> str:
         """Of the MongoDB behind it."""
         return f"mongodb://127.0.0.1:{self._port}/?directConnection=true&serverSelectionTimeoutMS=1000"
+
+    @classmethod
+    def to(cls, uri: str) -> Self:
+        """To the MongoDB of this URI."""
+        host, _, port = uri.partition("//")[2].partition("/")[0].rpartition(":")
+        return cls((host, int(port)))
 
     def mend(self) -> None:
         listener = socket.socket()
@@ -51,22 +61,21 @@ class Link:
                 client, _ = listener.accept()
                 server = socket.create_connection(self._server)
                 self._connections += [client, server]
-                threading.Thread(target=_forward, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
 
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        back = threading.Thread(target=self._copy, args=(server, client, self.delay), daemon=True)
+        back.start()
+        self._copy(client, server, 0)
+        back.join()
+        client.close()
+        server.close()
 
-def _forward(client: socket.socket, server: socket.socket) -> None:
-    back = threading.Thread(target=_copy, args=(server, client), daemon=True)
-    back.start()
-    _copy(client, server)
-    back.join()
-    client.close()
-    server.close()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            target.sendall(data)
-    for end, how in ((target, socket.SHUT_WR), (source, socket.SHUT_RD)):
+    def _copy(self, source: socket.socket, target: socket.socket, delay: float) -> None:
         with contextlib.suppress(OSError):
-            end.shutdown(how)
+            while data := source.recv(1 << 16):
+                time.sleep(delay)
+                target.sendall(data)
+        for end, how in ((target, socket.SHUT_WR), (source, socket.SHUT_RD)):
+            with contextlib.suppress(OSError):
+                end.shutdown(how)

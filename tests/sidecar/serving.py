@@ -92,7 +92,12 @@ class Serving:
 
 
 def start(
-    folder: Path, *arguments: str, stderr: int | None = None, prefix: Sequence[str] = (), **variables: str
+    folder: Path,
+    *arguments: str,
+    stderr: int | None = None,
+    prefix: Sequence[str] = (),
+    command: Sequence[str] = COMMAND,
+    **variables: str,
 ) -> Serving:
     """`stderr`: where it goes instead of the file `log`. `prefix`: a program that starts it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTLP_MONGO_", "MONGODB_"))}
@@ -100,7 +105,7 @@ def start(
     environment = inherited | ports | variables
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [*prefix, *COMMAND, "serve", *arguments],
+            [*prefix, *command, "serve", *arguments],
             stdin=subprocess.DEVNULL,
             stderr=log if stderr is None else stderr,
             text=True,

@@ -148,8 +148,7 @@ def test_start_that_fails_ends_though_nobody_reads_its_log(tmp_path: Path, pipe:
 
 @pytest.fixture
 def link(mongodb_uri: str) -> Iterator[Link]:
-    host, _, port = mongodb_uri.partition("//")[2].partition("/")[0].rpartition(":")
-    opened = Link((host, int(port)))
+    opened = Link.to(mongodb_uri)
     yield opened
     opened.cut()
 
