@@ -138,7 +138,7 @@ def link(mongodb_uri: str, database_name: str) -> Iterator[Link]:
 def test_stop_drains_what_waits_though_a_client_watches(
     tmp_path: Path, link: Link, mongodb_uri: str, database_name: str
 ) -> None:
-    """The store has its time: over this link it needs some seconds."""
+    """The store has its time: it needs some over this link."""
     with start(tmp_path, MONGODB_URI=link.uri, MONGODB_DATABASE=database_name) as serving:
         serving.wait_until_ready()
         link.cut()
@@ -147,7 +147,7 @@ def test_stop_drains_what_waits_though_a_client_watches(
         with _channel(serving) as channel:
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
             next(watch)
-            link.delay = 0.2
+            link.delay = 0.1
             link.mend()
             serving.wait_until(lambda: "replaying the backlog" in serving.log())
 
