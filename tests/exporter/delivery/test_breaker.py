@@ -32,17 +32,19 @@ def test_breaker_first_failure_opens_and_tells_once() -> None:
 
 
 def test_breaker_successful_probe_closes_and_tells_once() -> None:
-    changes: list[bool] = []
-    breaker = CircuitBreaker(Backoff(), lambda closed, _reason: changes.append(closed))
+    changes: list[tuple[bool, str]] = []
+    breaker = CircuitBreaker(Backoff(), lambda closed, reason: changes.append((closed, reason)))
+    assert breaker.reason == ""
     breaker.fail("gone")
     breaker.probe_failed("still gone")
+    assert breaker.reason == "still gone"
 
     breaker.succeed()
     breaker.succeed()
 
     assert breaker.closed
     assert breaker.reason == ""
-    assert changes == [False, True]
+    assert changes == [(False, "gone"), (True, "")]
 
 
 def test_breaker_failed_probes_wait_longer_each_time() -> None:
