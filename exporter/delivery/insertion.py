@@ -13,6 +13,8 @@ from exporter.progress import Progress
 
 _STRETCH = 20_000
 """Documents whose refusals are kept in memory together, and become dead letters before the next ones are inserted."""
+_SMALL = 4 << 10
+"""Bytes of documents that are simply inserted again. Most requests of single records are below it."""
 
 
 @dataclass(slots=True)
@@ -51,9 +53,9 @@ class Insertion:
             stop = min(self.start + _STRETCH, len(documents))
             if not self.refused:
                 part = documents if stop - self.start == len(documents) else documents.part(self.start, stop)
-                if self.progress is None:
-                    self.progress = Progress()
-                self.progress.on_advance = on_advance
+                if not is_small(documents):
+                    self.progress = self.progress or Progress()
+                    self.progress.on_advance = on_advance
                 result = await destination.insert(batch.signal.collection, part, self.progress)
                 self.refused = result.refusals
             if self.refused:
@@ -69,6 +71,11 @@ class Insertion:
             return await dead_letters.keep(destination, batch, refusals)
         except DestinationUnavailable as error:
             raise about_letters(error) from error
+
+
+def is_small(documents: Documents) -> bool:
+    """Whether it is not worth a thought how far they have come, or how long they take."""
+    return documents.offsets[-1] <= _SMALL
 
 
 def about_letters(error: DestinationUnavailable) -> DestinationUnavailable:

@@ -13,7 +13,7 @@ from exporter.batch import Batch
 from exporter.delivery.breaker import CircuitBreaker
 from exporter.delivery.config import DeliveryConfig
 from exporter.delivery.dead_letters import DeadLetters
-from exporter.delivery.insertion import Insertion
+from exporter.delivery.insertion import Insertion, is_small
 from exporter.delivery.lane import Lane, Remembered
 from exporter.delivery.telemetry import DeliveryMetrics
 from exporter.delivery.turn import Turn
@@ -117,7 +117,10 @@ class Pipeline:
         """
         if documents is not None and self.wants(batch.signal):
             lane = self.lanes[batch.signal]
-            if self.destination.expected_seconds(documents) <= self.config.insert_timeout:
+            in_time = is_small(documents) or (
+                self.destination.expected_seconds(documents) <= self.config.insert_timeout
+            )
+            if in_time:
                 warning = await self._insert_live(lane, batch, documents)
                 if warning is not None:
                     return warning
