@@ -117,7 +117,7 @@ def command(tmp_path: Path) -> Command:
             text=True,
             cwd=tmp_path,
             env=environment(tmp_path) | variables,
-            timeout=50,
+            timeout=100,
             stdin=subprocess.DEVNULL,
         )
 

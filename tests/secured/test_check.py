@@ -12,7 +12,7 @@ from pymongo.server_api import ServerApi
 from tests.secured.conftest import Command, verdict
 from tests.secured.mongod import ROOT, ROOT_PASSWORD, Mongod
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
 def _collections(mongod: Mongod) -> set[str]:

@@ -20,7 +20,7 @@ from tests.end_to_end.process import Program
 from tests.secured.conftest import environment
 from tests.secured.mongod import ROOT, ROOT_PASSWORD, Mongod
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 _USER = "rotating"
 
 

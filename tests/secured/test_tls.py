@@ -10,7 +10,7 @@ from tests.secured.certificates import PASSPHRASE, Certificates
 from tests.secured.conftest import Command, verdict
 from tests.secured.mongod import Mongod
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
 def _tls(certificates: Certificates, **options: object) -> str:

@@ -18,7 +18,7 @@ from tests.end_to_end.process import Program
 from tests.secured.conftest import Command, environment
 from tests.secured.mongod import Mongod
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 _TOLD = "w=1 in its URI is below the majority (2 of 3 members)"
 
 
@@ -46,7 +46,6 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield uri
 
 
-@pytest.mark.timeout(120)
 def test_serve_w1_on_a_set_of_three_is_told_everywhere(three: str, database_name: str, tmp_path: Path) -> None:
     variables = environment(tmp_path) | {"MONGODB_URI": f"{three}&w=1", "MONGODB_DATABASE": database_name}
     with Program([Path(sys.executable).parent / "otlp-mongo", "serve"], variables, tmp_path) as program:
@@ -64,7 +63,6 @@ def test_serve_w1_on_a_set_of_three_is_told_everywhere(three: str, database_name
     assert 'otlp_mongo_exporter_write_concern_below_majority{destination="local"} 1.0' in pages["metrics"]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("options", "told"), [("&w=1", True), ("&w=2", False), ("", False)])
 def test_check_write_concern_below_the_majority_is_warned_of(
     command: Command, three: str, database_name: str, options: str, told: bool
@@ -75,7 +73,6 @@ def test_check_write_concern_below_the_majority_is_warned_of(
     assert (f"warning  local MongoDB: {_TOLD}" in result.stdout) == told
 
 
-@pytest.mark.timeout(120)
 def test_check_of_a_secondary_alone_says_that_it_is_one(command: Command, three: str) -> None:
     with MongoClient[dict[str, Any]](three) as client:
         client.admin.command("ping")
