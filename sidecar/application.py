@@ -30,6 +30,8 @@ from sidecar.store import Store
 
 _log = structlog.get_logger(__name__)
 
+_LEAST_MONGOD_START = 60.0
+"""Seconds. `OTLP_MONGO_START_TIMEOUT` may give an embedded mongod more."""
 _LITTLE = 0.1
 """The share of the grace of a part that has nothing to wait for."""
 
@@ -68,7 +70,7 @@ class Sidecar:
         self._readiness = ReadinessWatch(self._health, self._tell_clients, self._tasks)
         self._folder = DataFolder(settings.data_dir)
         self._admin = self._build_admin()
-        self._mongod = EmbeddedMongod(self._folder.mongod, find_mongod(), tasks=self._tasks) if embedded else None
+        self._mongod = self._build_mongod() if embedded else None
         self._store: Store | None = None
         self._admin_service: AdminGrpcServer | None = None
         self._receivers: Mapping[str, Receiver] = {}
@@ -162,6 +164,10 @@ class Sidecar:
     def _build_admin(self) -> AdminServer | None:
         endpoint = self._settings.admin_endpoint
         return AdminServer(endpoint, self._health, self._registry, self.facts) if endpoint else None
+
+    def _build_mongod(self) -> EmbeddedMongod:
+        patience = max(self._settings.start_timeout.total_seconds(), _LEAST_MONGOD_START)
+        return EmbeddedMongod(self._folder.mongod, find_mongod(), start_timeout=patience, tasks=self._tasks)
 
     async def _start_admin(self) -> None:
         if self._admin:

@@ -74,5 +74,5 @@ class MongodTooSlow(EmbeddedMongodError):
     def __init__(self, seconds: float, log: Path) -> None:
         super().__init__(
             f"the embedded mongod was not ready within {seconds:g} s (see {log}): "
-            f"raise OTLP_MONGO_START_TIMEOUT, or {ELSEWHERE}"
+            f"raise OTLP_MONGO_START_TIMEOUT above that, or {ELSEWHERE}"
         )

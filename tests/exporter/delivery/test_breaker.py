@@ -57,3 +57,19 @@ def test_breaker_failed_probes_wait_longer_each_time() -> None:
         breaker.probe_failed("still gone")
 
     assert waits == [1.0, 2.0, 4.0, 8.0, 8.0]
+
+
+def test_backoff_delay_is_drawn_from_all_of_the_time_up_to_the_ceiling() -> None:
+    """Full jitter: sidecars that lost the same MongoDB must not come back to it all at once."""
+    asked: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        asked.append((low, high))
+        return high / 3
+
+    backoff = Backoff(first=1.0, longest=8.0, uniform=uniform)
+
+    delays = [backoff.delay(attempt) for attempt in range(5)]
+
+    assert asked == [(0, 1), (0, 2), (0, 4), (0, 8), (0, 8)]
+    assert delays == [ceiling / 3 for _, ceiling in asked]
