@@ -168,6 +168,7 @@ def test_check_with_unreachable_mongodb_exits_1_with_a_line_for_each_check(tmp_p
     assert [line.split(":")[0].split(None, 1) for line in lines] == [
         ["ok", "settings"],
         ["ok", "data folder"],
+        ["ok", "retry buffer"],
         ["FAILED", "local MongoDB"],
         ["ok", "gRPC endpoint"],
         ["ok", "HTTP endpoint"],

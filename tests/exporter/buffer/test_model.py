@@ -9,6 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -169,3 +170,4 @@ TestBufferAgainstModel = BufferMachine.TestCase
 TestBufferAgainstModel.settings = settings(
     max_examples=50, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
+TestBufferAgainstModel.pytestmark = [pytest.mark.timeout(240)]  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -123,3 +124,4 @@ TestFaultyBufferAgainstModel = FaultyBufferMachine.TestCase
 TestFaultyBufferAgainstModel.settings = settings(
     max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
+TestFaultyBufferAgainstModel.pytestmark = [pytest.mark.timeout(240)]  # type: ignore[attr-defined]

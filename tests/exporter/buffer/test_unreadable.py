@@ -107,12 +107,10 @@ asyncio.run(main(pathlib.Path(sys.argv[1])))
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of two users")
 @pytest.mark.parametrize("mode", [0o600, 0o644])
-async def test_segment_of_another_user_stays_and_comes_back(tmp_path: Path, mode: int) -> None:
-    folder = tmp_path / "buffer"
+async def test_segment_of_another_user_stays_and_comes_back(in_memory: Path, mode: int) -> None:
+    folder = in_memory / "buffer"
     given = await fill(folder)
     files = segments(folder)
-    for path in (tmp_path, *(parent for parent in tmp_path.parents if "pytest" in str(parent))):
-        path.chmod(0o755)
     for file in (folder, *folder.iterdir()):
         os.chown(file, 65534, 65534)
     os.chown(files[1], 0, 0)
@@ -150,6 +148,7 @@ asyncio.run(main(pathlib.Path(sys.argv[1])))
 def in_memory() -> Iterator[Path]:
     """A folder where an fsync costs nothing."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        Path(folder).chmod(0o755)
         yield Path(folder)
 
 
