@@ -195,7 +195,7 @@ def test_load_with_nothing_set_gives_documented_defaults() -> None:
     assert settings.grpc_endpoint == "127.0.0.1:4317"
     assert settings.http_endpoint == "127.0.0.1:4318"
     assert settings.admin_endpoint == "127.0.0.1:13133"
-    assert settings.max_request_bytes == 20 * 1024 * 1024
+    assert settings.max_request_bytes == 64 * 1024 * 1024
     assert settings.shutdown_grace == timedelta(seconds=25)
 
 
