@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sidecar.application import Sidecar
 from sidecar.settings import load
 
 
-async def test_stop_gives_the_parts_what_the_drain_delay_leaves_of_the_grace(
+def test_stop_gives_the_parts_what_the_drain_delay_leaves_of_the_grace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -26,6 +27,6 @@ async def test_stop_gives_the_parts_what_the_drain_delay_leaves_of_the_grace(
 
     monkeypatch.setattr(sidecar._lifecycle, "stop", stop)
 
-    assert await sidecar.stop()
+    assert asyncio.run(sidecar.stop())
 
     assert graces == [pytest.approx(8.8)]
