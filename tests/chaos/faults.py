@@ -11,6 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from pymongo.errors import PyMongoError
+
+from tests.chaos.obstacles import no_descriptors, throttled
 from tests.chaos.proxy import Proxy
 from tests.chaos.world import Mongo, World, paused, shuffled
 
@@ -90,6 +93,7 @@ _ON_LINK: Mapping[str, Callable[[LinkOf], Fault]] = {
     "cut off": lambda link_of: _for_a_while(link_of, lambda link, _: link.cut()),
     "silenced": lambda link_of: _for_a_while(link_of, lambda link, _: link.silenced()),
     "slowed": lambda link_of: _for_a_while(link_of, lambda link, rng: link.delayed(rng.uniform(0.05, 1.5))),
+    "narrowed": lambda link_of: _for_a_while(link_of, lambda link, rng: link.throttled(rng.uniform(20_000, 500_000))),
     "without answers": lambda link_of: _for_a_while(link_of, lambda link, _: link.unanswered()),
     "answer cut": lambda link_of: _at_once(link_of, lambda link, rng: link.lose_answer(rng.choice((0, 1, 40)))),
     "reset": lambda link_of: _at_once(link_of, lambda link, _: link.reset()),
@@ -118,16 +122,45 @@ async def _fill_disk(world: World, rng: random.Random) -> None:
         await asyncio.sleep(rng.uniform(0.5, 4.0))
 
 
+async def _without_descriptors(world: World, rng: random.Random) -> None:
+    async with no_descriptors(world.sidecar, rng.choice((0, 1, 5))):
+        await asyncio.sleep(rng.uniform(0.1, 3.0))
+
+
+async def _log_stalled(world: World, rng: random.Random) -> None:
+    with world.sidecar.log_pipe.stalled(world.sidecar.pid):
+        await asyncio.sleep(rng.uniform(0.1, 4.0))
+
+
+async def _log_closed(world: World, _: random.Random) -> None:
+    """Until the next start."""
+    await asyncio.to_thread(world.sidecar.log_pipe.close)
+
+
+def _throttled(which: str) -> Fault:
+    async def fault(world: World, rng: random.Random) -> None:
+        mongo: Mongo = getattr(world, which)
+        with contextlib.suppress(PyMongoError):  # it may be down
+            async with throttled(mongo, times=rng.randrange(1, 20)):
+                await asyncio.sleep(rng.uniform(0.1, 3.0))
+
+    return fault
+
+
 def table(*, small_disk: bool) -> Mapping[str, tuple[str, Fault]]:
     """The faults by name, each with what it happens to: to one thing, one fault at a time."""
     faults: dict[str, tuple[str, Fault]] = {
         "sidecar killed": ("sidecar", _kill_sidecar),
         "sidecar stopped": ("sidecar", _stop_sidecar),
         "sidecar paused": ("sidecar", _pause_sidecar),
+        "sidecar without descriptors": ("sidecar", _without_descriptors),
+        "sidecar's log unread": ("sidecar", _log_stalled),
+        "sidecar's log closed": ("sidecar", _log_closed),
     }
     for which in ("local", "cloud"):
         for name, on_mongo in _ON_MONGO.items():
             faults[f"{which} {name}"] = (which, on_mongo(which))
+        faults[f"{which} throttled"] = (which, _throttled(which))
     for which, link_of in _LINKS.items():
         for name, on_link in _ON_LINK.items():
             faults[f"{which} link {name}"] = (f"{which} link", on_link(link_of))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import random
 from collections.abc import AsyncIterator
@@ -13,87 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from pymongo import AsyncMongoClient
-from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import AutoReconnect
 
 from exporter.signals import TRACES
-from tests.chaos.senders import Client, Ledger, Send, client, send_until_acknowledged
-from tests.chaos.verdict import judge, settled
-from tests.chaos.world import Mongo, SidecarProcess, World, world
+from tests.chaos.senders import Ledger, client, send_until_acknowledged
+from tests.chaos.setup import SETTINGS, Setup, database, metric, new_numbers, until_stored
+from tests.chaos.world import Mongo, SidecarProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 
-_SETTINGS = {"OTLP_MONGO_INSERT_TIMEOUT": "2s", "OTLP_MONGO_CLOUD_INSERT_TIMEOUT": "500ms"}
-_NUMBERS = itertools.count()
 _DUPLICATES = "otlp_mongo_exporter_duplicate_documents_total"
-
-
-def new_numbers(count: int) -> range:
-    """Numbers of records, which no other request has."""
-    first = next(_NUMBERS) * 1000
-    return range(first, first + count)
-
-
-class Setup:
-    """A world with a client of its sidecar and a ledger of all that was acknowledged in it."""
-
-    def __init__(self, processes: World, sender: Client) -> None:
-        self.world = processes
-        self.sender = sender
-        self.ledger = Ledger()
-
-    async def send(self, count: int = 10) -> range:
-        """Some spans, until they are acknowledged. Returns their numbers."""
-        numbers = new_numbers(count)
-        await self.send_these(self.sender.over_grpc, numbers)
-        return numbers
-
-    async def send_these(self, send: Send, numbers: range) -> None:
-        """Spans with these numbers, until they are acknowledged."""
-        await send_until_acknowledged(send, TRACES, numbers, self.ledger, random.Random(numbers.start))
-
-    async def warm_up(self) -> None:
-        """Return once both destinations take live inserts, over connections that are open."""
-        async with asyncio.timeout(20):
-            while await metric(self, "otlp_mongo_exporter_destination_open{"):  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.02)
-        await self.send()
-
-    async def check_all_stored_once(self) -> None:
-        await settled(self.world)
-        verdict = await judge(self.world, self.ledger)
-        assert verdict.good, list(verdict.lines())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def setup(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Setup]:
-    folder = tmp_path_factory.mktemp("faults")
-    async with (
-        world(folder, cloud_arguments=("--maxConns", "30"), **_SETTINGS) as processes,
-        client(processes.sidecar.grpc, processes.sidecar.http) as sender,
-    ):
-        yield Setup(processes, sender)
-
-
-@asynccontextmanager
-async def database(mongo: Mongo) -> AsyncIterator[AsyncDatabase[dict[str, Any]]]:
-    async with AsyncMongoClient[dict[str, Any]](mongo.mongod.uri) as connected:
-        yield connected.otel
-
-
-async def metric(setup: Setup, line: str) -> float:
-    _, text = await setup.world.sidecar.get("/metrics")
-    return sum(float(found.rpartition(" ")[2]) for found in text.splitlines() if found.startswith(line))
-
-
-async def until_stored(mongo: Mongo, numbers: range, name: str = "otel") -> None:
-    async with asyncio.timeout(20), AsyncMongoClient[dict[str, Any]](mongo.mongod.uri) as connected:
-        wanted = {"attributes.number": {"$in": list(numbers)}}
-        while await connected[name].spans.count_documents(wanted) < len(numbers):  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])
@@ -238,7 +168,7 @@ async def test_mongodb_out_of_connections_gets_everything_once_it_has_some(setup
 
 
 async def test_validator_of_the_user_makes_dead_letters_and_a_warning(setup: Setup) -> None:
-    refused = next(_NUMBERS) * 1000
+    refused = new_numbers(1).start
     async with database(setup.world.local) as local:
         await local.command({"collMod": "spans", "validator": {"attributes.number": {"$ne": refused}}})
 
@@ -258,7 +188,7 @@ async def test_validator_of_the_user_makes_dead_letters_and_a_warning(setup: Set
 
 
 async def test_unique_index_of_the_user_makes_dead_letters_and_keeps_the_first(setup: Setup) -> None:
-    first = next(_NUMBERS) * 1000
+    first = new_numbers(1).start
     async with database(setup.world.local) as local:
         await local.spans.create_index("attributes.number", unique=True, name="theirs")
 
@@ -291,7 +221,7 @@ async def test_cloud_that_cannot_be_used_is_loud_and_keeps_the_local_store_going
 ) -> None:
     uri = cloud_uri.format(cloud=f"127.0.0.1:{setup.world.cloud.link.port}")
     settings = {"MONGODB_URI": setup.world.local.uri, "MONGODB_DATABASE": "otel_alone", "MONGODB_CLOUD_URI": uri}
-    sidecar, numbers = SidecarProcess(tmp_path, {**settings, **_SETTINGS}), new_numbers(10)
+    sidecar, numbers = SidecarProcess(tmp_path, {**settings, **SETTINGS}), new_numbers(10)
     await sidecar.start()
     try:
         async with client(sidecar.grpc, sidecar.http) as sender:

@@ -98,7 +98,8 @@ async def _counts(collection: AsyncCollection[dict[str, Any]]) -> Counter[int]:
     async with asyncio.timeout(_SETTLE_SECONDS):
         while True:
             with contextlib.suppress(AutoReconnect):
-                found = collection.find({}, {"_id": False, "attributes.number": True})
+                numbered = {"attributes.number": {"$exists": True}}  # a poison batch is not
+                found = collection.find(numbered, {"_id": False, "attributes.number": True})
                 return Counter([document["attributes"]["number"] async for document in found])
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import aiohttp
 
 from sidecar.embedded import EmbeddedMongod, find_mongod
+from tests.chaos.log_pipe import LogPipe
 from tests.chaos.proxy import Proxy
 
 _COMMAND = (sys.executable, "-c", "from sidecar.cli import main; main()")
@@ -45,10 +46,13 @@ class SidecarProcess:
             **settings,
         }
         self._process: Process | None = None
+        self.log_pipe: LogPipe
+        """What it writes its log to now."""
 
     async def start(self) -> None:
         """Return once it is ready."""
-        with self.log.open("ab") as log:
+        self.log_pipe = LogPipe(self.log)
+        with self.log_pipe.for_child() as log:
             self._process = await asyncio.create_subprocess_exec(
                 *_COMMAND, "serve", cwd=self._folder, env=self._environment, stdin=DEVNULL, stdout=log, stderr=log
             )
@@ -75,6 +79,7 @@ class SidecarProcess:
         assert self._process
         self._process.kill()
         await self._process.wait()
+        await asyncio.to_thread(self.log_pipe.finish)
 
     async def stop(self) -> int:
         """End it as an orchestrator does; returns the exit code."""
@@ -82,7 +87,14 @@ class SidecarProcess:
         assert self._process.returncode is None, self.log.read_text()[-2000:]
         self._process.terminate()
         async with asyncio.timeout(_STOP_SECONDS):
-            return await self._process.wait()
+            code = await self._process.wait()
+        await asyncio.to_thread(self.log_pipe.finish)
+        return code
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
 
     def send(self, number: signal.Signals) -> None:
         """A signal to the process."""
