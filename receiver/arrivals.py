@@ -18,6 +18,8 @@ TICK_SECONDS = 0.02
 _RETRY_SECONDS = 1.0
 _LOOKS = 3
 _AFTERWARDS_SECONDS = 1.0
+_USUAL_SECONDS = 1.0
+"""For the time of a body that is there sooner nothing has to be reckoned."""
 _LEAST_BYTES_A_SECOND = 16 * 1024
 """Of a body that takes longer than usual."""
 _KEPT_FREE_BYTES = 64 * 1024 * 1024
@@ -140,8 +142,8 @@ class Arrival:
 
     def progress(self, size: int) -> None:
         """So many bytes of it are there, where that can be told. It has longer, but not at any rate."""
-        if not self.gave_way:
-            now = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        if not self.gave_way and now - self.since > _USUAL_SECONDS:
             due = self.since + self._seconds + size / _LEAST_BYTES_A_SECOND
             self._timeout.reschedule(min(due, now + self._seconds))
 

@@ -120,3 +120,18 @@ def test_process_memory_sees_what_is_allocated_and_freed() -> None:
         assert 63 * MIB < grown < 80 * MIB
         assert shrunk < 16 * MIB
     assert memory.free() >= 0
+
+
+async def test_body_that_goes_on_arriving_has_longer_but_not_at_any_rate() -> None:
+    arrivals = Arrivals(FakeMemory(), 100, body_seconds=30.0)
+    loop = asyncio.get_running_loop()
+
+    async with arrivals.body() as arrival:
+        arrival.since -= 100.0
+        arrival.progress(16 * 1024 * 200)
+        fast = arrival._timeout.when()
+        arrival.progress(16 * 1024 * 71)
+        slow = arrival._timeout.when()
+
+    assert fast == pytest.approx(loop.time() + 30.0, abs=1.0)
+    assert slow == pytest.approx(loop.time() + 1.0, abs=1.0)
