@@ -90,8 +90,7 @@ class Arrivals:
         loop = asyncio.get_running_loop()
         if not self._waited_for:
             self._tick = None
-            self._give_back()
-            # What was taken in is on its way to the store now: look once more when that is over.
+            # To look costs more than a small request, and what was taken in is on its way to the store now.
             if self._afterwards is None:
                 self._afterwards = loop.call_later(_AFTERWARDS_SECONDS, self._look_afterwards)
             return
