@@ -66,6 +66,7 @@ def test_readyz_names_each_part(embedded: Serving) -> None:
         "sidecar",
         "tasks",
         "embedded mongod",
+        "retry buffer",
         "local MongoDB",
         "OTLP_MONGO_GRPC_ENDPOINT",
         "OTLP_MONGO_HTTP_ENDPOINT",
