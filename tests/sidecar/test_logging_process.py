@@ -108,7 +108,10 @@ def _flood(serving: Serving, enough: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 4 * PATIENCE  # 10,000 requests, on a machine with other things to do
     while not enough():
         assert time.monotonic() < deadline
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with (
+            contextlib.suppress(ConnectionError),  # the server may have had enough of this connection
+            socket.create_connection((host, int(port)), timeout=10) as connection,
+        ):
             connection.sendall(request * 1000 + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
             while connection.recv(1 << 16):
                 pass
