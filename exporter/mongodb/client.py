@@ -14,6 +14,7 @@ from pymongo.server_api import ServerApi
 from exporter.errors import DestinationMisconfigured
 from exporter.mongodb import connection_string, tls_files
 from exporter.mongodb.config import MongoConfig
+from exporter.mongodb.driver_wait import mend_waiting
 from exporter.mongodb.secrets import Redactor
 
 Client = AsyncMongoClient[dict[str, Any]]
@@ -26,6 +27,7 @@ async def open_client(config: MongoConfig, listeners: Sequence[Any] = ()) -> Cli
         DestinationMisconfigured: the URI, one of its options or a file it names cannot be used. Without secrets.
     """
     uri = config.uri
+    mend_waiting()
     try:
         await asyncio.to_thread(_check, uri)
         with warnings.catch_warnings(action="ignore"):
