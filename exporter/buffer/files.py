@@ -61,6 +61,14 @@ def read(system: FileSystem, file: Path, limit: int = -1) -> bytes:
         return system.read(descriptor, limit if limit >= 0 else system.stat(file).st_size, 0)
 
 
+def read_through(system: FileSystem, file: Path) -> None:
+    """Read a file from its beginning to its end. Raises OSError: a part of it cannot be read now."""
+    with opened(system, file, os.O_RDONLY) as descriptor:
+        offset = 0
+        while chunk := system.read(descriptor, _CHUNK, offset):
+            offset += len(chunk)
+
+
 def write(system: FileSystem, file: Path, data: bytes) -> None:
     """A new file, or an old one's new content, synced. Its name is not: `sync` the folder."""
     with opened(system, file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:

@@ -290,11 +290,16 @@ class Segment:
 
     def _judged(self, error: FileError) -> SegmentDamaged | SegmentFailed:
         """Whether it was proven that the file is damaged."""
-        damaged = is_proof_of_damage(error)
-        if is_short_read(error):
-            self._connections.close(self.file)  # reading the file beside SQLite would take its lock away
-            with contextlib.suppress(OSError):
-                damaged = schema.missing_bytes(self._system, self.file) > 0
+        suspect = is_proof_of_damage(error)
+        if not suspect and not is_short_read(error):
+            return SegmentFailed(self, error)
+        self._connections.close(self.file)  # reading the file beside SQLite would take its lock away
+        try:
+            # SQLite calls it damage, too, when the disk answers a read with an error.
+            files.read_through(self._system, self.file)
+            damaged = suspect or schema.missing_bytes(self._system, self.file) > 0
+        except OSError as failure:
+            return SegmentFailed(self, failure)
         return SegmentDamaged(self, str(error)) if damaged else SegmentFailed(self, error)
 
     def _roll_back(self) -> None:

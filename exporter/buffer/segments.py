@@ -45,6 +45,8 @@ class Segments:
         """Files that are done with and could not be deleted, and what they take."""
         self._listed: set[int] | None = None
         """The segments that the list named at the start; None while it cannot be read."""
+        self._acquitted: set[int] = set()
+        """Segments that were found damaged once, and sound at a second look."""
         self._last_number = 0
 
     def __iter__(self) -> Iterator[Segment]:
@@ -144,6 +146,30 @@ class Segments:
         if self._active is segment:
             self._active = self._connections.active = None
         segment.close()
+
+    def acquit(self, number: int, file: Path) -> bool:
+        """Whether a second look at a file that was found damaged finds nothing wrong: then one read went wrong.
+
+        It is a segment like the others again. That happens to a file once: one that goes on looking damaged is.
+
+        Raises:
+            SegmentFailed, OSError, sqlite3.Error, MemoryError: it cannot be looked at now.
+        """
+        if number in self._acquitted or schema.kind(self._system, file) is not schema.Kind.OURS:
+            return False
+        try:
+            segment = Segment(number, file, self._connections, self._system)
+            segment.check_pending()
+            if segment.integrity():
+                return False
+        except Damaged:
+            return False
+        finally:
+            self._connections.close(file)
+        self._acquitted.add(number)
+        self._add(segment)
+        self.troubles.end(number)
+        return True
 
     def set_file_aside(self, number: int, file: Path, *, restored: bool) -> Path:
         """Move a damaged file out of the way. Raises OSError: it stays where it is."""

@@ -158,6 +158,13 @@ class Writer:
         if rescue is None:
             raise AssertionError("it is to be rescued")
         try:
+            if not rescue.rescued and self._segments.acquit(number, rescue.file):
+                _log.warning(
+                    "a file of the retry buffer looked damaged, and is sound: it goes on being used",
+                    file=str(rescue.file),
+                    reason=trouble.reason,
+                )
+                return True
             self._rescue(rescue)
             if rescue.incomplete:
                 raise OSError(rescue.incomplete)

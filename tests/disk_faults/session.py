@@ -145,10 +145,7 @@ class Session:
             self.problems.append(f"doubled: {sorted(n for n in set(numbers) if numbers.count(n) > 1)}")
         self.problems += [f"altered: {number_of(item)}" for item in found if item != made(number_of(item))]
         self.problems += report.damage
-        # SQLite calls it damage when a read answers EIO. Then each batch is brought into another segment, none is lost,
-        # and the file is kept under this name.
-        aside = [file.name for file in (folder / "damaged").glob("*") if ".restored" not in file.name]
-        if aside:
+        if aside := [file.name for file in (folder / "damaged").glob("*")]:
             self.problems.append(f"called damaged: {sorted(aside)}")
 
     @contextlib.contextmanager
