@@ -97,6 +97,11 @@ def from_lookup(error: PyMongoError) -> Failure:
     return Failure(failure.kind, type(failure.error)(text, failure.error.scope))
 
 
+def is_still_connecting(error: PyMongoError) -> bool:
+    """Whether no server was found in time though none has failed yet: the first connections are being made."""
+    return isinstance(error, ServerSelectionTimeoutError) and " found yet" in str(error)
+
+
 def is_worth_repeating(error: PyMongoError) -> bool:
     """Whether the same command may succeed at once: a connection that died unnoticed, a primary that stepped down."""
     if isinstance(error, ServerSelectionTimeoutError | NetworkTimeout | WaitQueueTimeoutError):

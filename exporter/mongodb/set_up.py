@@ -102,6 +102,10 @@ class SetUp:
             event = "the destination gave no answer in time: its collections and indexes will be made once it does"
         else:
             event = "the destination cannot be reached: its collections and indexes will be made once it can"
+        if failures.is_still_connecting(error):
+            # An ordinary start on a slow machine.
+            _log.info("still connecting to the destination", **self._names)
+            return
         reason = self._redact(str(failures.from_exception(error).error))
         _log.error(event, reason=reason, next_try_seconds=delay, **self._names)
 

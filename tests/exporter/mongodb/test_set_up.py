@@ -339,3 +339,24 @@ async def test_running_insert_that_fails_has_collections_looked_at_at_once(
 
     await _until_all_expire(database)
     await destination.stop()
+
+
+@pytest.mark.parametrize("silent", [True, False])
+async def test_start_that_is_still_connecting_logs_no_error(config: MongoConfig, silent: bool) -> None:
+    # A server that accepts and says nothing is what a slow machine looks like; one that is not there is another thing.
+    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    if not silent:
+        server.close()
+        await server.wait_closed()
+    late = replace(
+        config, uri=f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=100", connect_timeout=timedelta(seconds=60)
+    )
+    destination = MongoDestination(late, ExporterMetrics(CollectorRegistry()))
+    with capture_logs() as logs:
+        await destination.start()
+        await _until_logged(logs, "still connecting" if silent else "cannot be reached")
+        await destination.stop()
+    server.close()
+
+    assert ("error" in {line["log_level"] for line in logs}) is not silent
