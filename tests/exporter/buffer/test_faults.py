@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import shutil
 import sqlite3
@@ -183,3 +184,31 @@ async def test_statement_that_fails_with_any_passing_code_loses_nothing(backlog:
         except BaseException as failure:
             failure.add_note(f"{operation} failing with {name}")
             raise
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("phase", PHASES)
+async def test_statement_that_calls_a_sound_file_damaged_once_sets_nothing_aside(backlog: Path, phase: str) -> None:
+    """As SQLite does when the disk answers one read with an error."""
+    used = await operations_of(backlog, phase)
+    for operation in sorted(used & {"BEGIN", "COMMIT", "SELECT", "PRAGMA"}):
+        try:
+            await run_trial(backlog, phase, Fault(operation, sqlite3.SQLITE_CORRUPT, 1, code=True))
+        except BaseException as failure:
+            failure.add_note(operation)
+            raise
+
+
+async def test_file_that_is_called_damaged_but_cannot_be_read_through_stays_where_it_is(backlog: Path) -> None:
+    async with trial_on(backlog) as trial:
+        buffer = await trial.open()
+        trial.system.faults += [
+            Fault("SELECT", sqlite3.SQLITE_CORRUPT, code=True),
+            Fault("read", errno.EIO),
+        ]
+
+        await trial.read()
+
+        assert buffer.state().unreadable
+        assert set_aside(trial.folder) == []
+        await trial.settle()
