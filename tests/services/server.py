@@ -44,7 +44,7 @@ class StubServer:
 
     @property
     def uri(self) -> str:
-        """As the services' documentation says to write it."""
+        """As users of such services write it, without retryable writes."""
         return f"mongodb://{self.address}/?retryWrites=false"
 
     def documents(self, database: str, collection: str) -> Sequence[Mapping[str, Any]]:
