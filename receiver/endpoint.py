@@ -94,6 +94,13 @@ class Endpoint:
             claimed.close()
         self.remove_file()
 
+    def not_bound(self) -> ReceiverStartError:
+        """What to say when a library that does not tell why could not bind, though `claim` found nothing against it."""
+        return ReceiverStartError(
+            f"cannot listen on {self}: another process listens there since just now, or the limit of open files "
+            "(`ulimit -n`) is reached; start again"
+        )
+
     def remove_file(self) -> None:
         """Remove a Unix socket's file after its listener is closed."""
         if self.path:
@@ -140,6 +147,8 @@ def _explain(endpoint: Endpoint, error: OSError) -> ReceiverStartError:
         errno.EACCES: "choose a port above 1023 or a folder that this user may write to",
         errno.EADDRNOTAVAIL: "choose an address that this machine has",
         errno.ENOENT: "create the folder first",
+        errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+        errno.ENFILE: "raise the machine's limit of open files (`sysctl fs.file-max`)",
         errno.EEXIST: "remove the file or choose another path",
     }.get(error.errno or 0, "choose another endpoint")
     return ReceiverStartError(f"cannot listen on {endpoint}: {error.strerror or error}; {advice}")

@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from exporter import SIGNALS, Signal
 from receiver.calls import REQUEST_ID, Call
-from receiver.endpoint import Endpoint, ReceiverStartError
+from receiver.endpoint import Endpoint
 from receiver.errors import Fault
 from receiver.grpc_bodies import BoundedServices, packing_of, read_message
 from receiver.handler import ExportHandler
@@ -81,8 +81,8 @@ class GrpcReceiver:
         self._add_services(server)
         try:
             port = server.add_insecure_port(str(endpoint))
-        except RuntimeError as error:  # gRPC core does not say more; `claim` has found all that usually happens
-            raise ReceiverStartError(f"cannot listen on {endpoint}: {error}; choose another endpoint") from error
+        except RuntimeError as error:
+            raise endpoint.not_bound() from error
         await server.start()
         self._server = server
         self._bound = endpoint if endpoint.path else endpoint.with_port(port)

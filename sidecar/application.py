@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
+import grpc.aio
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector
@@ -32,6 +34,7 @@ _log = structlog.get_logger(__name__)
 
 _LEAST_MONGOD_START = 60.0
 """Seconds. `OTLP_MONGO_START_TIMEOUT` may give an embedded mongod more."""
+_OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 _LITTLE = 0.1
 """The share of the grace of a part that has nothing to wait for."""
 
@@ -71,6 +74,7 @@ class Sidecar:
         self._folder = DataFolder(settings.data_dir)
         self._admin = self._build_admin()
         self._mongod = self._build_mongod() if embedded else None
+        self._grpc: grpc.aio.Server | None = None
         self._store: Store | None = None
         self._admin_service: AdminGrpcServer | None = None
         self._receivers: Mapping[str, Receiver] = {}
@@ -88,7 +92,8 @@ class Sidecar:
             Part("reload", self._reload.start, self._reload.stop, share=_LITTLE),
         )
         parts = store if offline else (*store[:1], network[0], *store[1:], *network[1:])
-        self._lifecycle = Lifecycle((*parts, Part("state file", self._tell_other_commands, _stop_nothing)))
+        grpc_core = Part("gRPC", self._start_grpc, self._stop_grpc, share=_LITTLE)
+        self._lifecycle = Lifecycle((grpc_core, *parts, Part("state file", self._tell_other_commands, _stop_nothing)))
 
     async def start(self) -> None:
         """Return once records can be sent. What had started is stopped when a part fails.
@@ -96,7 +101,12 @@ class Sidecar:
         Raises:
             UserError: a part cannot start, and why.
         """
-        await self._lifecycle.start()
+        try:
+            await self._lifecycle.start()
+        except OSError as error:
+            if error.errno not in _OUT_OF_DESCRIPTORS:
+                raise
+            raise UserError(f"{error}: raise the limit of open files (`ulimit -n`) and start again") from error
         self._health.running()
         await self._readiness.look()
         _log.info("ready", **{key.replace(" ", "_"): value for key, value in self.facts().items()})
@@ -154,6 +164,17 @@ class Sidecar:
             database=self._settings.mongodb_database,
             embedded=self._mongod is not None,
         )
+
+    async def _start_grpc(self) -> None:
+        """Have gRPC's core open all that it opens once: without descriptors it aborts the process later on.
+
+        It lets go of everything with the last of its objects, so there is one from the first moment to the last.
+        """
+        self._grpc = grpc.aio.server()
+
+    async def _stop_grpc(self, _grace: float) -> None:
+        if self._grpc:
+            await self._grpc.stop(None)
 
     async def _open_folder(self) -> None:
         await asyncio.to_thread(self._folder.open)

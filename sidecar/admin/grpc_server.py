@@ -48,7 +48,8 @@ class AdminGrpcServer:
             await asyncio.to_thread(self._endpoint.claim)
             port = server.add_insecure_port(str(self._endpoint))
         except (ReceiverStartError, RuntimeError) as error:
-            raise AdminStartError(f"OTLP_MONGO_ADMIN_GRPC_ENDPOINT: {error}") from error
+            reason = error if isinstance(error, ReceiverStartError) else self._endpoint.not_bound()
+            raise AdminStartError(f"OTLP_MONGO_ADMIN_GRPC_ENDPOINT: {reason}") from error
         finally:
             if umask is not None:
                 os.umask(umask)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import resource
 import socket
 from pathlib import Path
 
@@ -59,3 +61,19 @@ def test_bind_live_unix_socket_is_in_use_and_kept(tmp_path: Path) -> None:
         with pytest.raises(EndpointInUse):
             endpoint.bind()
         client.connect(endpoint.path)
+
+
+def test_bind_without_descriptors_names_the_limit_to_raise() -> None:
+    endpoint = Endpoint.parse("127.0.0.1:0")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)  # every number below is taken
+    os.close(free)
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        with pytest.raises(ReceiverStartError) as caught:
+            endpoint.bind()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert "raise the limit of open files" in str(caught.value)

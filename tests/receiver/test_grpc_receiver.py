@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from exporter import SIGNALS, ExportResult, Overloaded, Signal, Unavailable
 from receiver.arrivals import Arrivals
-from receiver.endpoint import EndpointInUse
+from receiver.endpoint import Endpoint, EndpointInUse, ReceiverStartError
 from receiver.grpc_receiver import GrpcReceiver
 from receiver.memory import ProcessMemory
 from tests.attacks.http2 import Connection, framed
@@ -448,6 +448,16 @@ async def test_stop_after_grace_cancels_what_hangs(
     await grpc_receiver.stop(grace)
 
     assert (await in_flight).code() in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
+
+
+async def test_start_port_taken_since_it_was_claimed_says_what_it_may_be(
+    rig: Rig, grpc_receiver: GrpcReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = GrpcReceiver(grpc_receiver.endpoint, rig.handler, max_request_bytes=LIMIT)
+    monkeypatch.setattr(Endpoint, "claim", lambda _: None)
+
+    with pytest.raises(ReceiverStartError, match=f"{grpc_receiver.endpoint}: another process .* limit of open files"):
+        await second.start()
 
 
 async def test_start_port_in_use_names_endpoint(rig: Rig, grpc_receiver: GrpcReceiver) -> None:
