@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pymongo.errors import PyMongoError
 
-from tests.chaos.obstacles import no_descriptors, throttled
+from tests.chaos.obstacles import no_descriptors, poison, refusing, send_poison, throttled
 from tests.chaos.proxy import Proxy
 from tests.chaos.world import Mongo, World, paused, shuffled
 
@@ -147,6 +147,21 @@ def _throttled(which: str) -> Fault:
     return fault
 
 
+def _collection_refused(which: str) -> Fault:
+    async def fault(world: World, rng: random.Random) -> None:
+        mongo: Mongo = getattr(world, which)
+        with contextlib.suppress(PyMongoError):  # it may be down
+            async with refusing(mongo, rng.choice(("spans", "metrics", "logs"))):
+                await asyncio.sleep(rng.uniform(0.1, 3.0))
+
+    return fault
+
+
+async def _send_poison(world: World, rng: random.Random) -> None:
+    """Acknowledged or not: its records have no numbers, and what is behind it counts."""
+    await send_poison(world.http, poison(rng.randrange(1_000, 20_000)))
+
+
 def table(*, small_disk: bool) -> Mapping[str, tuple[str, Fault]]:
     """The faults by name, each with what it happens to: to one thing, one fault at a time."""
     faults: dict[str, tuple[str, Fault]] = {
@@ -156,11 +171,13 @@ def table(*, small_disk: bool) -> Mapping[str, tuple[str, Fault]]:
         "sidecar without descriptors": ("sidecar", _without_descriptors),
         "sidecar's log unread": ("sidecar", _log_stalled),
         "sidecar's log closed": ("sidecar", _log_closed),
+        "poison batch": ("poison", _send_poison),
     }
     for which in ("local", "cloud"):
         for name, on_mongo in _ON_MONGO.items():
             faults[f"{which} {name}"] = (which, on_mongo(which))
         faults[f"{which} throttled"] = (which, _throttled(which))
+        faults[f"{which} collection refused"] = (which, _collection_refused(which))
     for which, link_of in _LINKS.items():
         for name, on_link in _ON_LINK.items():
             faults[f"{which} link {name}"] = (f"{which} link", on_link(link_of))

@@ -17,8 +17,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from exporter.signals import TRACES
+from tests.chaos.senders import request
 from tests.chaos.world import Mongo, SidecarProcess
 
+_VIEW = 166
+"""CommandNotSupportedOnView."""
 _THROTTLED = 16500
 """The code that Cosmos DB answers with ("Request rate is large")."""
 
@@ -47,7 +51,10 @@ async def refused(mongo: Mongo, collection: str) -> AsyncIterator[None]:
             yield
         finally:
             await client.otel.drop_collection(collection)
-            await client.otel[aside].rename(collection)
+            # The sidecar tries all the time, and may have made the collection anew by now.
+            into: Mapping[str, Any] = {"into": collection, "whenMatched": "keepExisting"}
+            await (await client.otel[aside].aggregate([{"$merge": into}])).to_list()
+            await client.otel.drop_collection(aside)
 
 
 @asynccontextmanager
@@ -63,9 +70,22 @@ async def failing(mongo: Mongo, mode: Mapping[str, Any] | str = "alwaysOn", **fa
                 await client.admin.command({**point, "mode": "off"})
 
 
+def refusing(mongo: Mongo, collection: str) -> contextlib.AbstractAsyncContextManager[None]:
+    """As `refused`, however mongod ends meanwhile: a collection's inserts are answered as if it were a view."""
+    return failing(mongo, errorCode=_VIEW, namespace=f"otel.{collection}")
+
+
 def throttled(mongo: Mongo, times: int) -> contextlib.AbstractAsyncContextManager[None]:
     """So many inserts are answered as by a service that is asked for more than was paid for."""
     return failing(mongo, {"times": times}, errorCode=_THROTTLED)
+
+
+def large(numbers: range, total_bytes: int) -> bytes:
+    """A request of spans with these numbers whose attributes make up so many bytes."""
+    found = ExportTraceServiceRequest.FromString(request(TRACES, numbers))
+    for span in found.resource_spans[0].scope_spans[0].spans:
+        span.attributes.add(key="ballast").value.string_value = "x" * (total_bytes // len(numbers))
+    return found.SerializeToString()
 
 
 def poison(spans: int) -> bytes:

@@ -91,10 +91,22 @@ class SidecarProcess:
         await asyncio.to_thread(self.log_pipe.finish)
         return code
 
+    async def listening(self) -> None:
+        """Return once it listens for records too: it says that it is healthy before."""
+        async with asyncio.timeout(_READY_SECONDS):
+            while "OTLP_MONGO_HTTP_ENDPOINT" not in (await self.get("/readyz"))[1]:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+
     @property
     def pid(self) -> int:
         assert self._process
         return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        assert self._process
+        return self._process.returncode
 
     def send(self, number: signal.Signals) -> None:
         """A signal to the process."""
