@@ -21,7 +21,7 @@ memory_limit = 400
 _HEAD = """
 import time
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 def test_first(): pass
 def test_last(): pass
@@ -34,7 +34,7 @@ def test_never_ends(number):
         time.sleep(0.01)
 """
 _ENDLESS_SHRINKING = """
-@settings(deadline=None, database=None)
+@settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.integers(), min_size=3))
 def test_never_ends(numbers):
     if sum(map(abs, numbers)) > 10:

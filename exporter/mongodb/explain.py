@@ -218,7 +218,7 @@ def _selection(text: str) -> Explanation:
 def _tcp_advice(lower: str) -> str:
     if "refused" in lower or "connect call failed" in lower:
         return "nothing listens there: look at host and port, and whether MongoDB runs"
-    if "connection closed" in lower or "reset by peer" in lower:
+    if "connection closed" in lower or "already closed" in lower or "reset by peer" in lower:
         return _CLOSED
     if "message length" in lower or "opcode" in lower:
         return "what answers there is no MongoDB: look at host and port"

@@ -203,7 +203,9 @@ def test_same_bytes_over_both_transports_are_stored_once_under_the_defined_ids(s
 
 
 def test_records_without_a_time_sent_twice_are_both_kept(sidecar: Sidecar, service: str) -> None:
-    body = _request(TRACES, service, Span(name="timeless")).SerializeToString()
+    body = _request(
+        TRACES, service, Span(name="timeless", trace_id=bytes([1] * 16), span_id=bytes([2] * 8))
+    ).SerializeToString()
 
     export_grpc(sidecar.grpc, TRACES, body)
     export_grpc(sidecar.grpc, TRACES, body)

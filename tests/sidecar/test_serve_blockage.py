@@ -156,9 +156,8 @@ def test_serve_very_many_empty_records_do_not_hold_up_small_requests(
     tmp_path: Path, mongodb_uri: str, database: Database[dict[str, Any]]
 ) -> None:
     count = 100_000
-    request = ExportTraceServiceRequest(
-        resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=[Span() for _ in range(count)])])]
-    )
+    empty = Span(trace_id=bytes([1] * 16), span_id=bytes([2] * 8))
+    request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=[empty] * count)])])
     body = gzip.compress(request.SerializeToString())
 
     with sidecar(tmp_path, mongodb_uri, database) as running:

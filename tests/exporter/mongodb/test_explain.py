@@ -42,6 +42,7 @@ def _unselected(text: str) -> Exception:
         (_unselected("db:1: [Errno 111] Connect call failed ('db', 1)"), Step.TCP, "nothing listens"),
         (_unselected("db:1: timed out (configured timeouts: x)"), Step.TCP, "firewall"),
         (_unselected("db:1: connection closed"), Step.TCP, "tls=true"),
+        (_unselected("db:1: connection is already closed"), Step.TCP, "tls=true"),
         (NetworkTimeout("db:1: timed out"), Step.TCP, "overloaded"),
         (WaitQueueTimeoutError("no connection"), Step.TCP, "maxPoolSize"),
         (_caused(AutoReconnect("db:1: x"), ssl.SSLError("certificate verify failed")), Step.TLS, "tlsCAFile"),
