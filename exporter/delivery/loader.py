@@ -127,7 +127,6 @@ class Loader:
         items = await self._reader.next(batches, budget, payload_room)
         if not items:
             return self._reader.at_end and self._look_from_start()
-        self._lane.appended = False
         items = [item for item in items if not self._steps_aside(item)]
         outcomes: Sequence[Outcome] = ()
         try:
