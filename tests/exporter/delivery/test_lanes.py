@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,7 +14,7 @@ from exporter.batch import Batch
 from exporter.delivery import Backoff, Delivery, DeliveryConfig, DeliveryMetrics
 from exporter.delivery import loader as loader_module
 from exporter.errors import DestinationUnavailable, Overloaded, Scope, Unavailable
-from exporter.interfaces import Refusal
+from exporter.interfaces import Refusal, StoredBatch
 from exporter.signals import LOGS, METRICS, TRACES
 from tests.exporter.delivery.fakes import FakeBuffer, FakeDestination, FakeTranscoder, batch_of
 from tests.exporter.delivery.rig import until
@@ -493,6 +494,29 @@ async def test_batch_that_waits_before_what_was_read_is_found(monkeypatch: pytes
         await setup.drained()
 
     assert str(early.base_id) in setup.destination.ids()
+
+
+async def test_batch_that_gets_its_place_before_what_is_being_read_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader_module, "_LOOK_AGAIN", 0.01)
+    setup = Setup()
+    lane, early, read = setup.pipeline.lanes[TRACES], batch_of(seed=1), setup.buffer.oldest
+    setup.buffer._last = 10
+    await setup.buffer.append(batch_of(seed=2), "local")
+
+    async def read_beside_an_append(*args: Any, **options: Any) -> Sequence[StoredBatch]:
+        found = await read(*args, **options)
+        if early not in setup.buffer.waiting["local"].values() and found:
+            setup.buffer.waiting["local"][3] = early
+            lane.appended = True
+            lane.woken.set()
+        return found
+
+    monkeypatch.setattr(setup.buffer, "oldest", read_beside_an_append)
+
+    async with setup.running():
+        await until(lambda: str(early.base_id) in setup.destination.ids())
+
+    assert len(setup.destination.ids()) == 2
 
 
 async def test_more_set_aside_than_are_held_are_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
