@@ -75,10 +75,10 @@ class Settings(BaseSettings):
 
     # Bounds
     max_request_bytes: ByteSize = _setting(
-        ByteSize(64 * _MIB),
+        ByteSize(20 * _MIB),
         "OTLP_MONGO_MAX_REQUEST_BYTES",
         "The largest request, compressed or not.",
-        "a size from 1KiB to 1GiB, as in 64MiB",
+        "a size from 1KiB to 1GiB, as in 20MiB",
         ge=_KIB,
         le=_GIB,
     )

@@ -12,7 +12,7 @@ from sidecar.embedded import EmbeddedMongod, find_mongod
 from tests.attacks.attacks import ATTACKS
 from tests.attacks.world import running, suffer
 
-_SECONDS = 20.0
+_SECONDS = 10.0
 
 
 async def _table(names: list[str]) -> None:

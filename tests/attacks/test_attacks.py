@@ -16,7 +16,7 @@ from tests.attacks.world import running, suffer
 
 pytestmark = [pytest.mark.integration, pytest.mark.attack]
 PEAK_MIB = 384
-_SECONDS = 5.0
+_SECONDS = 3.0
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

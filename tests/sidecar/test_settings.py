@@ -49,7 +49,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (
             "OTLP_MONGO_MAX_REQUEST_BYTES",
             "2GiB",
-            "OTLP_MONGO_MAX_REQUEST_BYTES: got '2GiB', takes a size from 1KiB to 1GiB, as in 64MiB",
+            "OTLP_MONGO_MAX_REQUEST_BYTES: got '2GiB', takes a size from 1KiB to 1GiB, as in 20MiB",
         ),
         (
             "OTLP_MONGO_MEMORY_BUDGET",
@@ -60,7 +60,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (
             "OTLP_MONGO_MEMORY_BUDGET",
             "10MiB",
-            "OTLP_MONGO_MEMORY_BUDGET: got 10MiB, takes at least OTLP_MONGO_MAX_REQUEST_BYTES (64MiB), "
+            "OTLP_MONGO_MEMORY_BUDGET: got 10MiB, takes at least OTLP_MONGO_MAX_REQUEST_BYTES (20MiB), "
             "or large requests never fit",
         ),
         ("OTLP_MONGO_DEDUPLICATE", "maybe", "OTLP_MONGO_DEDUPLICATE: got 'maybe', takes true or false"),
@@ -195,7 +195,7 @@ def test_load_with_nothing_set_gives_documented_defaults() -> None:
     assert settings.grpc_endpoint == "127.0.0.1:4317"
     assert settings.http_endpoint == "127.0.0.1:4318"
     assert settings.admin_endpoint == "127.0.0.1:13133"
-    assert settings.max_request_bytes == 64 * 1024 * 1024
+    assert settings.max_request_bytes == 20 * 1024 * 1024
     assert settings.shutdown_grace == timedelta(seconds=25)
 
 
@@ -279,7 +279,7 @@ def test_describe_shows_every_setting_and_no_secret(monkeypatch: pytest.MonkeyPa
     assert set(rows) == {field.validation_alias for field in Settings.model_fields.values()}
     assert rows["MONGODB_URI"].value == "mongodb://***@db:27017/?authSource=admin"
     assert rows["OTLP_MONGO_RETENTION_SPANS"].value == "36h"
-    assert rows["OTLP_MONGO_MAX_REQUEST_BYTES"].default == "64MiB"
+    assert rows["OTLP_MONGO_MAX_REQUEST_BYTES"].default == "20MiB"
     assert all(row.description and row.takes for row in rows.values())
 
 
