@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -344,7 +345,8 @@ async def test_running_insert_that_fails_has_collections_looked_at_at_once(
 @pytest.mark.parametrize("silent", [True, False])
 async def test_start_that_is_still_connecting_logs_no_error(config: MongoConfig, silent: bool) -> None:
     # A server that accepts and says nothing is what a slow machine looks like; one that is not there is another thing.
-    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    accepted: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _reader, writer: accepted.append(writer), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     if not silent:
         server.close()
@@ -358,5 +360,9 @@ async def test_start_that_is_still_connecting_logs_no_error(config: MongoConfig,
         await _until_logged(logs, "still connecting" if silent else "cannot be reached")
         await destination.stop()
     server.close()
+    for writer in accepted:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     assert ("error" in {line["log_level"] for line in logs}) is not silent
